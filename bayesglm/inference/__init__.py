@@ -1,0 +1,1 @@
+"""Chains, routes and the posterior: from a summary of the data to draws."""

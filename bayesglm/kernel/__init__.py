@@ -1,0 +1,1 @@
+"""Compiled densities and NUTS; knows nothing of regression interfaces."""

@@ -1,0 +1,24 @@
+"""Targets of models with a Gaussian likelihood, from sufficient statistics."""
+
+from bayesglm.kernel.priors cimport Prior
+from bayesglm.kernel.target cimport Target
+
+
+cdef class ScaleTarget(Target):
+    cdef readonly object settings
+    cdef double weight, rss, start, unit
+    cdef double[::1] likelihood, prior_precision, gap
+    cdef Prior sigma_prior
+    cdef double marginal(self, double log_sigma, double* slope) noexcept nogil
+
+
+cdef class SummaryTarget(Target):
+    cdef readonly object settings
+    cdef double weight, rss, y_mean
+    cdef Py_ssize_t n_coef, n_rows
+    cdef bint intercept
+    cdef double[:, ::1] factor
+    cdef double[::1] rotated, x_mean, shift
+    cdef unsigned char[::1] positive
+    cdef Prior coef_prior, intercept_prior, sigma_prior
+    cdef double[::1] beta, grad_beta, residual

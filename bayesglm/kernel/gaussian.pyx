@@ -1,0 +1,211 @@
+"""Targets of models with a Gaussian likelihood, from sufficient statistics: no cost depends on n.
+
+`ScaleTarget` serves Gaussian priors on the coefficients. In coordinates z where likelihood and
+prior are both diagonal, each z_j given sigma is normal with a known mean and precision, so what the
+chain sees is a standard normal vector and the marginal density of log sigma: O(p) a step.
+`SummaryTarget` serves every other prior: O(p²) a step.
+"""
+
+import numpy as np
+
+from libc.math cimport exp, log
+from scipy.linalg.cython_blas cimport dgemv
+
+from bayesglm.kernel._numeric cimport dot
+from bayesglm.kernel.priors cimport Prior
+from bayesglm.kernel.target cimport Target
+
+cdef double LOG_2PI = 1.8378770664093453
+
+
+cdef class ScaleTarget(Target):
+    """Standard normal coordinates u beside t, where log sigma = start + unit * t has its marginal posterior.
+
+    With a_j the precision of the likelihood in z_j at sigma = 1, b_j that of the prior and d_j the
+    distance between their means, the coefficients integrate out:
+    log p(log sigma | y) = -W log sigma - rss/(2 sigma²) - ½ sum_j [log(w_j + b_j) + d_j² w_j b_j/(w_j + b_j)]
+    + log prior(sigma) + log sigma, with w_j = a_j/sigma².
+
+    Parameters
+    ----------
+    dim : int
+        Number of coefficients (u) plus one (t).
+    weight : float
+        W, the sum of the weights of the rows.
+    rss : float
+        Residual sum of squares.
+    likelihood, prior_precision, gap : arrays of shape (r,)
+        a_j, b_j and d_j of the coordinates that the data inform (a_j > 0).
+    sigma_prior : Prior
+        Bound to coordinate 0.
+    start, unit : float
+        Location and scale of log sigma.
+    """
+
+    def __init__(self, dim, weight, rss, likelihood, prior_precision, gap, Prior sigma_prior, start=0.0, unit=1.0):
+        self.settings = (dim, weight, rss, likelihood, prior_precision, gap, sigma_prior, start, unit)
+        self.dim = dim
+        self.weight = weight
+        self.rss = rss
+        self.likelihood = np.ascontiguousarray(likelihood, dtype=np.float64)
+        self.prior_precision = np.ascontiguousarray(prior_precision, dtype=np.float64)
+        self.gap = np.ascontiguousarray(gap, dtype=np.float64)
+        self.sigma_prior = sigma_prior
+        self.start = start
+        self.unit = unit
+
+    def __reduce__(self):
+        return type(self), self.settings
+
+    def at(self, start, unit):
+        """Return the target with another location and scale of log sigma."""
+        return type(self)(*self.settings[:-2], start, unit)
+
+    def log_marginal(self, log_sigma):
+        """Return the marginal log density of log sigma and its derivative, arrays shaped as ``log_sigma``."""
+        cdef double[::1] points = np.array(log_sigma, dtype=np.float64).reshape(-1)
+        values, slopes = np.empty(points.shape[0]), np.empty(points.shape[0])
+        cdef double[::1] value = values
+        cdef double[::1] slope = slopes
+        cdef Py_ssize_t i
+        with nogil:
+            for i in range(points.shape[0]):
+                value[i] = self.marginal(points[i], &slope[i])
+        return values.reshape(np.shape(log_sigma)), slopes.reshape(np.shape(log_sigma))
+
+    cdef double marginal(self, double log_sigma, double* slope) noexcept nogil:
+        """Return the log density of log sigma and write its derivative to ``slope``."""
+        cdef Py_ssize_t j
+        cdef double sigma = exp(log_sigma), precision = exp(-2.0 * log_sigma)
+        cdef double total, share, pull, logs = 0.0, product = 1.0, quadratic = 0.0, derivative = 0.0
+        cdef double prior_slope = 0.0, log_prior
+        log_prior = self.sigma_prior.add(&sigma, &prior_slope)
+        for j in range(self.likelihood.shape[0]):
+            total = precision * self.likelihood[j] + self.prior_precision[j]
+            share = precision * self.likelihood[j] / total
+            pull = self.gap[j] * self.gap[j] * self.prior_precision[j] * share
+            quadratic += pull
+            derivative += share + pull * (1.0 - share)
+            # One logarithm for a run of factors: their product, as long as it is far from overflow.
+            product *= total
+            if not 1e-140 < product < 1e140:
+                logs += log(product)
+                product = 1.0
+        logs += log(product)
+        slope[0] = (1.0 - self.weight + self.rss * precision + derivative + prior_slope * sigma)
+        return ((1.0 - self.weight) * log_sigma - 0.5 * (self.weight * LOG_2PI + self.rss * precision + logs + quadratic)
+                + log_prior)
+
+    cdef double logp_grad(self, const double* q, double* grad) noexcept nogil:
+        cdef Py_ssize_t j, last = self.dim - 1
+        cdef double slope = 0.0, value
+        value = self.marginal(self.start + self.unit * q[last], &slope)
+        for j in range(last):
+            grad[j] = -q[j]
+        grad[last] = slope * self.unit
+        return value - 0.5 * dot(q, q, last)
+
+
+cdef class SummaryTarget(Target):
+    """Density of (intercept, coefficients, log sigma) for any priors, from a summary of the data.
+
+    A coefficient that must be positive enters as its logarithm. The intercept is that of the
+    centred predictors; its prior speaks of ``intercept - shift @ coef``.
+
+    Parameters
+    ----------
+    weight, y_mean, rss : float
+        Sum of the weights, weighted mean of y, residual sum of squares.
+    factor : array of shape (r, p)
+        R with R'R the cross-products of the (centred) predictors.
+    rotated : array of shape (r,)
+        R^-T X'y.
+    intercept : bool
+        Is there one?
+    shift : array of shape (p,)
+        Zero, or the predictors' means if the prior is on the intercept at zero.
+    positive : array of bool, shape (p,)
+        Which coefficients are positive.
+    coef_prior : Prior or None
+        Bound to positions among the coefficients; None without any.
+    intercept_prior : Prior or None
+        Bound to coordinate 0.
+    sigma_prior : Prior
+        Bound to coordinate 0.
+    """
+
+    def __init__(self, weight, y_mean, rss, factor, rotated, intercept, shift, positive, coef_prior,
+                 intercept_prior, sigma_prior):
+        self.settings = (weight, y_mean, rss, factor, rotated, intercept, shift, positive, coef_prior,
+                         intercept_prior, sigma_prior)
+        self.weight = weight
+        self.y_mean = y_mean
+        self.rss = rss
+        self.factor = np.ascontiguousarray(factor, dtype=np.float64)
+        self.rotated = np.ascontiguousarray(rotated, dtype=np.float64)
+        self.n_rows, self.n_coef = factor.shape
+        self.intercept = intercept
+        self.shift = np.ascontiguousarray(shift, dtype=np.float64)
+        self.positive = np.ascontiguousarray(positive, dtype=np.uint8)
+        self.coef_prior = coef_prior
+        self.intercept_prior = intercept_prior
+        self.sigma_prior = sigma_prior
+        self.dim = self.n_coef + self.intercept + 1
+        self.beta = np.empty(self.n_coef)
+        self.grad_beta = np.empty(self.n_coef)
+        self.residual = np.empty(self.n_rows)
+
+    def __reduce__(self):
+        return type(self), self.settings
+
+    cpdef Target clone(self):
+        return type(self)(*self.settings)
+
+    cdef double logp_grad(self, const double* q, double* grad) noexcept nogil:
+        cdef Py_ssize_t j, p = self.n_coef, last = self.dim - 1
+        cdef int rows = <int>self.n_rows, columns = <int>self.n_coef, one = 1
+        cdef double alpha = 1.0, zero = 0.0, scale, squares = self.rss, gap, level
+        cdef double sigma = exp(q[last]), precision = exp(-2.0 * q[last]), slope = 0.0, value
+        cdef const double* v = q + (1 if self.intercept else 0)
+        cdef double* grad_v = grad + (1 if self.intercept else 0)
+
+        value = q[last] + self.sigma_prior.add(&sigma, &slope)
+        if p:
+            for j in range(p):
+                self.grad_beta[j] = 0.0
+                if self.positive[j]:
+                    self.beta[j] = exp(v[j])
+                    value += v[j]
+                else:
+                    self.beta[j] = v[j]
+            if rows:
+                # Row-major factor is its transpose to BLAS: residual := R beta - Q'y.
+                for j in range(rows):
+                    self.residual[j] = self.rotated[j]
+                scale = -1.0
+                dgemv("T", &columns, &rows, &alpha, &self.factor[0, 0], &columns, &self.beta[0], &one, &scale,
+                      &self.residual[0], &one)
+                squares += dot(&self.residual[0], &self.residual[0], rows)
+                scale = -precision
+                dgemv("N", &columns, &rows, &scale, &self.factor[0, 0], &columns, &self.residual[0], &one, &zero,
+                      &self.grad_beta[0], &one)
+            value += self.coef_prior.add(&self.beta[0], &self.grad_beta[0])
+        if self.intercept:
+            gap = q[0] - self.y_mean
+            squares += self.weight * gap * gap
+            grad[0] = -self.weight * gap * precision
+            level = q[0]
+            for j in range(p):
+                level -= self.shift[j] * self.beta[j]
+            gap = 0.0
+            value += self.intercept_prior.add(&level, &gap)
+            grad[0] += gap
+            for j in range(p):
+                self.grad_beta[j] -= self.shift[j] * gap
+        for j in range(p):
+            if self.positive[j]:
+                grad_v[j] = self.grad_beta[j] * self.beta[j] + 1.0
+            else:
+                grad_v[j] = self.grad_beta[j]
+        grad[last] = 1.0 - self.weight + squares * precision + slope * sigma
+        return value - self.weight * (q[last] + 0.5 * LOG_2PI) - 0.5 * squares * precision

@@ -1,0 +1,123 @@
+"""Targets: a log density with gradient on R^dim, seen through an affine map or given in Python.
+
+The NUTS kernel knows only `Target.logp_grad`. The densities of regression models live in
+`bayesglm.kernel.gaussian`.
+"""
+
+import numpy as np
+
+from libc.math cimport NAN
+from libc.string cimport memcpy
+from scipy.linalg.cython_blas cimport dgemv
+
+
+cdef class Target:
+    """A log density with gradient on R^dim.
+
+    A target is shared by nobody: each chain works on its own `clone`, which shares what is
+    read-only and owns its scratch memory, so that no locks are needed.
+    """
+
+    cdef double logp_grad(self, const double* q, double* grad) noexcept nogil:
+        """Return the log density at ``q`` (IN, dim) and write its gradient to ``grad`` (OUT, dim).
+
+        May return NaN or an infinity; the gradient is then unspecified.
+        """
+        return NAN
+
+    cpdef Target clone(self):
+        """Return a target of the same density with scratch memory of its own."""
+        return self
+
+    def __call__(self, q):
+        """Return the log density at ``q``, shape (dim,), and its gradient, shape (dim,)."""
+        cdef double[::1] point = np.array(q, dtype=np.float64).reshape(-1)
+        grad = np.zeros(self.dim)
+        cdef double[::1] out = grad
+        cdef double value = 0.0
+        if point.shape[0] != self.dim:
+            raise ValueError(f"q has {point.shape[0]} entries, but the target has dimension {self.dim}.")
+        if self.dim:
+            value = self.logp_grad(&point[0], &out[0])
+        return value, grad
+
+
+cdef class AffineTarget(Target):
+    """The density of z where q = shift + factor @ z; the constant log |factor| is left out.
+
+    Parameters
+    ----------
+    inner : Target
+        The density of q.
+    shift : ndarray of shape (dim,)
+    factor : ndarray of shape (dim, dim)
+    """
+
+    def __init__(self, Target inner, shift, factor):
+        self.inner = inner
+        self.dim = inner.dim
+        self.shift = np.ascontiguousarray(shift, dtype=np.float64)
+        self.factor = np.ascontiguousarray(factor, dtype=np.float64)
+        if self.shift.shape != (self.dim,) or self.factor.shape != (self.dim, self.dim):
+            raise ValueError(f"shift and factor must have shapes ({self.dim},) and ({self.dim}, {self.dim}).")
+        self._shift = self.shift
+        self._factor = self.factor
+        self._q = np.empty(self.dim)
+        self._grad = np.empty(self.dim)
+
+    cdef double logp_grad(self, const double* q, double* grad) noexcept nogil:
+        cdef int n = <int>self.dim, one = 1
+        cdef double alpha = 1.0, zero = 0.0, value
+        memcpy(&self._q[0], &self._shift[0], self.dim * sizeof(double))
+        # Row-major factor is its transpose to BLAS: q := factor z + shift, grad := factor' g.
+        dgemv("T", &n, &n, &alpha, &self._factor[0, 0], &n, <double*>q, &one, &alpha, &self._q[0], &one)
+        value = self.inner.logp_grad(&self._q[0], &self._grad[0])
+        dgemv("N", &n, &n, &alpha, &self._factor[0, 0], &n, &self._grad[0], &one, &zero, grad, &one)
+        return value
+
+    cpdef Target clone(self):
+        return AffineTarget(self.inner.clone(), self.shift, self.factor)
+
+    def unwhiten(self, z):
+        """Map draws ``z`` of shape (..., dim) back to q."""
+        return np.asarray(z) @ self.factor.T + self.shift
+
+
+cdef class PyTarget(Target):
+    """A target given as a Python function; slow, for tests and for densities of one's own.
+
+    Parameters
+    ----------
+    dim : int
+        Number of coordinates.
+    function : callable
+        Maps an array of shape (dim,) to the log density and its gradient of shape (dim,). An
+        exception ends the trajectory as a NaN would and is raised when the chain returns.
+    """
+
+    def __init__(self, dim, function):
+        self.dim = dim
+        self.function = function
+        self.error = None
+
+    cdef double logp_grad(self, const double* q, double* grad) noexcept nogil:
+        cdef Py_ssize_t i
+        cdef double value = NAN
+        with gil:
+            try:
+                point = np.empty(self.dim)
+                for i in range(self.dim):
+                    point[i] = q[i]
+                result, gradient = self.function(point)
+                for i in range(self.dim):
+                    grad[i] = gradient[i]
+                value = result
+            except BaseException as error:  # noqa: B036 - cannot cross nogil; the chain raises it
+                self.error = error
+        return value
+
+    def raise_error(self):
+        """Raise the exception that the function raised, once."""
+        if self.error is not None:
+            error, self.error = self.error, None
+            raise error
