@@ -1,6 +1,6 @@
 """Build the Cython kernels: extensions by glob, portable flags, bounds checks on request.
 
-``BAYESGLM_DEBUG=1 pip install -e .`` turns the checks of array bounds, None and initialisation on.
+``BAYESGLM_DEBUG=1 pip install -e .`` turns the checks of array bounds and initialisation on.
 """
 
 import os
@@ -31,7 +31,6 @@ DIRECTIVES = {
     "boundscheck": DEBUG,
     "wraparound": False,
     "initializedcheck": DEBUG,
-    "nonecheck": DEBUG,
 }
 
 

@@ -29,6 +29,8 @@ cdef inline double dual_averaging_update(DualAveraging* state, double target, do
     eta = 1.0 / (state.count + 10.0)
     state.average = (1.0 - eta) * state.average + eta * (target - acceptance)
     log_step = state.mu - state.average * sqrt(state.count) / 0.05
+    # On a density without scale (flat, or NaN everywhere) there is nothing to tune to.
+    log_step = min(max(log_step, -70.0), 70.0)
     weight = pow(state.count, -0.75)
     state.smoothed = (1.0 - weight) * state.smoothed + weight * log_step
     return exp(log_step)

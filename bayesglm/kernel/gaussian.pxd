@@ -6,10 +6,22 @@ from bayesglm.kernel.target cimport Target
 
 cdef class ScaleTarget(Target):
     cdef readonly object settings
-    cdef double weight, rss, start, unit
+    cdef double weight, rss
+    cdef readonly double start, unit
     cdef double[::1] likelihood, prior_precision, gap
     cdef Prior sigma_prior
     cdef double marginal(self, double log_sigma, double* slope) noexcept nogil
+
+
+cdef class CorrectedTarget(Target):
+    cdef readonly object settings
+    cdef readonly ScaleTarget scale
+    cdef Py_ssize_t k, intercept
+    cdef double[:, ::1] basis
+    cdef double[::1] data_precision, prior_precision, prior_mean, gap, shift
+    cdef double[::1] normal_mean, normal_precision
+    cdef Prior coef_prior, intercept_prior
+    cdef double[::1] z, width, theta, grad_theta, grad_z
 
 
 cdef class SummaryTarget(Target):

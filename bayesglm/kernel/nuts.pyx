@@ -98,6 +98,10 @@ cdef class Chain:
             raise ValueError(f"max_treedepth must be between 1 and {MAX_TREEDEPTH}; got {max_treedepth}.")
         if not (step_size > 0.0 and isfinite(step_size)):
             raise ValueError(f"step_size must be positive and finite; got {step_size}.")
+        if not 0.0 < target_accept < 1.0:
+            raise ValueError(f"target_accept must be between 0 and 1; got {target_accept}.")
+        if not 0.0 <= jitter < 1.0:
+            raise ValueError(f"jitter must be at least 0 and less than 1; got {jitter}.")
         self.target = target.clone()
         self.dim = target.dim
         self.max_treedepth = max_treedepth
@@ -135,20 +139,27 @@ cdef class Chain:
 
     @position.setter
     def position(self, value):
-        cdef double[::1] start = np.array(value, dtype=np.float64)
+        start = np.array(value, dtype=np.float64)
         cdef Py_ssize_t i
-        if start.shape[0] != self.dim:
-            raise ValueError(f"position has {start.shape[0]} entries, but the target has dimension {self.dim}.")
+        cdef double lp
+        cdef double[::1] point
+        if start.shape != (self.dim,):
+            raise ValueError(f"position has shape {start.shape}, but the target has dimension {self.dim}.")
+        # The left end is free between transitions: nothing of the chain changes if the point is refused.
+        point = start
         for i in range(self.dim):
-            self.q[i] = start[i]
+            self.left.q[i] = point[i]
         with nogil:
-            self.lp = self.target.logp_grad(self.q, self.g)
+            lp = self.target.logp_grad(self.left.q, self.left.g)
         self.raise_target_error()
-        if not isfinite(self.lp):
-            raise ValueError(f"the log density is not finite at the starting point ({self.lp}).")
+        if not isfinite(lp):
+            raise ValueError(f"the log density is not finite at the starting point ({lp}).")
         for i in range(self.dim):
-            if not isfinite(self.g[i]):
+            if not isfinite(self.left.g[i]):
                 raise ValueError(f"the gradient is not finite at the starting point (coordinate {i}).")
+        memcpy(self.q, self.left.q, self.dim * sizeof(double))
+        memcpy(self.g, self.left.g, self.dim * sizeof(double))
+        self.lp = lp
 
     @property
     def adapting(self):
@@ -194,7 +205,7 @@ cdef class Chain:
         if stats.shape[0] < n or stats.shape[1] != N_STATS:
             raise ValueError(f"stats must have shape ({n}, {N_STATS}).")
         with self.bit_generator.lock, nogil:
-            while i < n and not self.stopped:
+            while i < n and not self.stopped and not self.target.failed:
                 self.transition(&stats[i, 0])
                 if self.dim:
                     memcpy(&draws[i, 0], self.q, self.dim * sizeof(double))

@@ -131,6 +131,21 @@ cdef class Prior:
                 params[key] = float(value[0]) if value.size and np.all(value == value[0]) else value
         return type(self)(**{key: params[key] for key in self.names})
 
+    def transformed(self, shift, unit):
+        """Return the bound copy that serves (x - shift)/unit instead of x."""
+        index, loc, scale, truncated = self.bound
+        copy = type(self)(**self.get_params())
+        copy._attach((index, np.ascontiguousarray((loc - shift) / unit), np.ascontiguousarray(scale / unit), truncated))
+        return copy
+
+    def surrogate(self):
+        """Return location and scale, each of shape (n,), of a normal distribution of like position and width."""
+        distribution = self.distribution()
+        if distribution is None:
+            return np.zeros(self.n), np.full(self.n, np.inf)
+        low, middle, high = (np.asarray(distribution.ppf(q)) for q in (0.16, 0.5, 0.84))
+        return middle, 0.6 * (high - low)
+
     def gaussian(self):
         """Return (location, precision), each of shape (n,), of a bound normal or flat prior, else None."""
         return None

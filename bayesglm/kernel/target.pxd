@@ -3,6 +3,7 @@
 
 cdef class Target:
     cdef readonly Py_ssize_t dim
+    cdef readonly bint failed
     cdef double logp_grad(self, const double* q, double* grad) noexcept nogil
     cpdef Target clone(self)
 

@@ -114,10 +114,11 @@ cdef class PyTarget(Target):
                 value = result
             except BaseException as error:  # noqa: B036 - cannot cross nogil; the chain raises it
                 self.error = error
+                self.failed = True
         return value
 
     def raise_error(self):
         """Raise the exception that the function raised, once."""
         if self.error is not None:
-            error, self.error = self.error, None
+            error, self.error, self.failed = self.error, None, False
             raise error

@@ -1,0 +1,110 @@
+"""Gaussian likelihood and any prior: standardised targets at O(p²) a step.
+
+Normal priors of like position and width give a posterior in closed form
+(`bayesglm.inference.gaussian`) whose coordinates standardise the space; the true priors enter as a
+ratio. Coefficients that must be positive are sampled on the logarithmic scale instead. Where the
+space turns out not to be standardised well enough, warm-up puts an affine map around it
+(`bayesglm.inference.sampling`). The prior itself never moves: it is evaluated at the coefficients,
+whatever space the chain walks in.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import log_ndtr
+
+from bayesglm.inference.gaussian import ConditionalGaussian, check_identified
+from bayesglm.inference.prior_set import StandardisedPriors
+from bayesglm.inference.sufficient import Summary
+from bayesglm.kernel.gaussian import CorrectedTarget, SummaryTarget
+from bayesglm.kernel.priors import Flat
+from bayesglm.kernel.target import AffineTarget
+
+
+def sampled_target(summary: Summary, priors: StandardisedPriors) -> AffineTarget:
+    """Return a roughly standard normal target of (intercept, coefficients, sigma) for any priors.
+
+    Parameters
+    ----------
+    summary : Summary
+    priors : StandardisedPriors
+
+    Returns
+    -------
+    AffineTarget
+
+    Raises
+    ------
+    NotIdentified, ArithmeticError
+        If the posterior is improper.
+    """
+    offset = int(summary.intercept)
+    k = len(priors.positive) + offset
+    proper = np.ones(k)
+    for prior in priors.coef:
+        if isinstance(prior, Flat):
+            proper[np.asarray(prior.bound[0]) + offset] = 0.0
+    if isinstance(priors.intercept, Flat):
+        proper[0] = 0.0
+    check_identified(summary, np.diag(proper))
+
+    normal = priors.surrogate()
+    likeness = ConditionalGaussian(summary, normal)
+    if not priors.positive.any():
+        corrected = CorrectedTarget(
+            likeness.target,
+            likeness.basis,
+            likeness.data_precision,
+            likeness.prior_precision,
+            likeness.prior_mean,
+            likeness.gap,
+            summary.intercept,
+            priors.shift,
+            normal.loc,
+            normal.precision,
+            priors.joint(),
+            priors.intercept,
+        )
+        return AffineTarget(corrected, np.zeros(k + 1), np.eye(k + 1))
+
+    mean, variance = likeness.conditional(np.array(likeness.grid.mode))
+    shift = np.append(likeness.basis @ mean, likeness.grid.mode)
+    factor = np.zeros((k + 1, k + 1))
+    factor[:k, :k] = likeness.basis * np.sqrt(variance)
+    factor[k, k] = likeness.grid.sd
+    _to_logarithms(shift, factor, np.flatnonzero(priors.positive) + offset)
+    plain = SummaryTarget(
+        summary.weight,
+        0.0,
+        summary.rss,
+        summary.factor,
+        summary.rotated,
+        summary.intercept,
+        priors.shift,
+        priors.positive,
+        priors.joint(),
+        priors.intercept,
+        priors.sigma,
+    )
+    return AffineTarget(plain, shift, factor)
+
+
+def unwhiten(target: AffineTarget, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Map draws of ``target``, shape (..., k + 1), to (intercept, coefficients) and sigma, standardised."""
+    return target.inner.unwhiten(target.unwhiten(draws))
+
+
+def _to_logarithms(shift: np.ndarray, factor: np.ndarray, where: np.ndarray) -> None:
+    """Change coordinates ``where`` of a normal approximation to the logarithm of their positive part.
+
+    The coordinate is cut off at zero; mean and standard deviation of what is left give position and
+    width of the logarithm (delta method).
+    """
+    mean = shift[where]
+    sd = np.sqrt(np.sum(factor[where] ** 2, axis=1))
+    ratio = mean / sd
+    hazard = np.exp(-0.5 * ratio**2 - 0.5 * np.log(2.0 * np.pi) - log_ndtr(ratio))
+    cut_mean = np.maximum(mean + sd * hazard, 1e-3 * sd)
+    cut_sd = sd * np.sqrt(np.clip(1.0 - hazard * (ratio + hazard), 1e-6, 1.0))
+    shift[where] = np.log(cut_mean)
+    factor[where] *= (cut_sd / cut_mean / sd)[:, np.newaxis]

@@ -1,0 +1,80 @@
+"""A progress bar that appears by itself when a fit takes long and somebody is watching."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+
+#: Seconds after which a bar appears by itself.
+PATIENCE = 2.0
+#: Seconds between two updates.
+INTERVAL = 0.2
+WIDTH = 30
+
+
+class Progress:
+    """A one-line bar on standard error; a context manager, which leaves the line clean behind it.
+
+    Parameters
+    ----------
+    total : int
+        Draws a chain, warm-up included.
+    shown : bool or None
+        True: from the start; False: never; None: after two seconds, at a terminal or in a notebook.
+    """
+
+    def __init__(self, total: int, shown: bool | None):
+        self.total = total
+        self.shown = shown
+        self.started = time.monotonic()
+        self.last = -1.0
+        self.visible = False
+        self.chains = 1
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.visible:
+            sys.stderr.write("\r" + " " * 100 + "\r")
+            sys.stderr.flush()
+
+    def begin(self, chains: int) -> None:
+        """Say how many chains there are."""
+        self.chains = chains
+        if self.shown:
+            self._write(0, 0, 0.0)
+
+    def update(self, done: int, divergences: int) -> None:
+        """Say how many draws all chains have made since they were started."""
+        elapsed = time.monotonic() - self.started
+        if self.shown is False or elapsed - self.last < INTERVAL:
+            return
+        if not self.visible and not self.shown and (elapsed < PATIENCE or not _is_watched()):
+            return
+        self.last = elapsed
+        self._write(done, divergences, elapsed)
+
+    def _write(self, done: int, divergences: int, elapsed: float) -> None:
+        share = min(done / max(self.total * self.chains, 1), 1.0)
+        filled = round(WIDTH * share)
+        rest = f"{elapsed / share - elapsed:.0f} s left" if share > 0.02 else "starting"
+        text = (
+            f"\rsampling [{'#' * filled}{'.' * (WIDTH - filled)}] {100 * share:3.0f} %  "
+            f"{self.chains} chains, {rest}, {divergences} divergences"
+        )
+        self.visible = True
+        sys.stderr.write(text.ljust(100))
+        sys.stderr.flush()
+
+
+def _is_watched() -> bool:
+    """Whether standard error goes to a terminal or a notebook."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    if shell is not None and type(shell).__name__ == "ZMQInteractiveShell":
+        return True
+    return bool(getattr(sys.stderr, "isatty", bool)())

@@ -1,0 +1,354 @@
+"""Run chains in threads: settings, seeds, warm-up, interrupts and continuation.
+
+The kernel holds no GIL, so chains are plain Python threads. The thread that called waits for them
+with a timeout: that is where Ctrl-C arrives and where progress is looked at, so the kernel needs no
+signal handling. Results depend on the seed alone, never on the number of threads.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bayesglm.inference.progress import Progress
+from bayesglm.kernel.nuts import STAT_NAMES, Chain
+from bayesglm.kernel.target import AffineTarget, Target
+
+#: Draws of warm-up where the posterior's scale is known in advance and only the step size is tuned.
+TUNE_KNOWN_SCALE = 100
+#: Draws of warm-up where the scale has to be learnt, if it turns out to be needed.
+TUNE_UNKNOWN_SCALE = 400
+#: The largest dimension in which a full covariance is learnt; beyond it only the variances.
+DENSE_LIMIT = 200
+#: Starting points are spread by this factor beyond the posterior, so that R-hat keeps its meaning.
+OVERDISPERSION = 1.5
+#: How often the waiting thread looks at progress, in seconds.
+POLL_SECONDS = 0.05
+
+_DTYPES: dict[str, Any] = {
+    "tree_depth": np.int64,
+    "n_steps": np.int64,
+    "index_in_trajectory": np.int64,
+    "diverging": np.bool_,
+    "reached_max_treedepth": np.bool_,
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Constants of a run; the estimators' arguments of the same names.
+
+    Attributes
+    ----------
+    chains, draws : int
+    tune : int or None
+        Warm-up draws a chain; None: as many as the route needs (100 where the scale of the posterior is
+        known, up to 400 where it is learnt).
+    target_accept : float
+        Acceptance rate that the step size is tuned to (Hoffman & Gelman 2014; Stan's default is 0.8 too).
+    max_treedepth : int
+    jitter : float
+        Relative width of the random variation of the step size.
+    n_threads : int
+    progressbar : bool or None
+        None: shown when a fit takes longer than two seconds at a terminal or in a notebook.
+    """
+
+    chains: int = 4
+    draws: int = 1000
+    tune: int | None = None
+    target_accept: float = 0.8
+    max_treedepth: int = 10
+    jitter: float = 0.1
+    n_threads: int = 1
+    progressbar: bool | None = None
+
+
+@dataclass
+class ChainState:
+    """Where a chain stopped: all that is needed to go on."""
+
+    position: np.ndarray
+    step_size: float
+    bit_generator: np.random.BitGenerator
+
+
+@dataclass
+class Run:
+    """What the chains produced.
+
+    Attributes
+    ----------
+    target : Target
+        The standardised target that was sampled.
+    draws : ndarray of shape (chain, draw, dim)
+        Positions in the standardised space.
+    stats : dict of ndarray of shape (chain, draw)
+        Sampler statistics under ArviZ's names.
+    states : list of ChainState
+    tune : int
+        Warm-up draws that were made a chain.
+    """
+
+    target: Target
+    draws: np.ndarray
+    stats: dict[str, np.ndarray]
+    states: list[ChainState]
+    tune: int
+
+
+def seed_sequence(random_state: Any) -> np.random.SeedSequence:
+    """Turn ``random_state`` into a seed sequence.
+
+    Parameters
+    ----------
+    random_state : None, int, SeedSequence, RandomState or Generator
+        An int always gives the same sequence; a RandomState or Generator is advanced, so that using
+        it twice gives two different ones; None takes fresh entropy from the system.
+
+    Raises
+    ------
+    ValueError
+        If it is none of these, or a negative int.
+    """
+    if random_state is None:
+        return np.random.SeedSequence()
+    if isinstance(random_state, np.random.SeedSequence):
+        return random_state
+    if isinstance(random_state, np.random.Generator):
+        return np.random.SeedSequence(random_state.integers(0, 1 << 32, size=4, dtype=np.uint64).tolist())
+    if random_state is np.random:
+        random_state = np.random.mtrand._rand
+    if isinstance(random_state, np.random.RandomState):
+        return np.random.SeedSequence(random_state.randint(0, 1 << 32, size=4, dtype=np.uint64).tolist())
+    if isinstance(random_state, (int, np.integer)) and not isinstance(random_state, bool) and random_state >= 0:
+        return np.random.SeedSequence(int(random_state))
+    raise ValueError(
+        f"random_state must be None, a non-negative int, a RandomState or a Generator; got {random_state!r}."
+    )
+
+
+def first_step_size(dim: int) -> float:
+    """Return a good step size for a standard normal target: close to what tuning finds."""
+    return 1.4 * max(dim, 1) ** -0.25
+
+
+def run(
+    target: Target,
+    settings: Settings,
+    seeds: np.random.SeedSequence,
+    *,
+    known_scale: bool,
+    progress: Progress | None = None,
+) -> Run:
+    """Warm up and sample.
+
+    Parameters
+    ----------
+    target : Target
+        Standardised as well as is known in advance. With ``known_scale=False`` an `AffineTarget`,
+        whose map is replaced during warm-up if the draws show that it should be.
+    settings : Settings
+    seeds : SeedSequence
+        One child is spawned a chain.
+    known_scale : bool
+        Whether the target is known to be standardised, so that only the step size is tuned.
+    progress : Progress, optional
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    KeyboardInterrupt
+        As soon as every chain has finished the draw it was at.
+    """
+    chains = []
+    for seed in seeds.spawn(settings.chains):
+        bit_generator = np.random.PCG64DXSM(seed)
+        start = OVERDISPERSION * np.random.Generator(bit_generator).standard_normal(target.dim)
+        chains.append(_start(target, bit_generator, start, first_step_size(target.dim), settings))
+    if progress is not None:
+        progress.begin(settings.chains)
+    if known_scale:
+        tune = TUNE_KNOWN_SCALE if settings.tune is None else settings.tune
+        for chain in chains:
+            chain.adapting = True
+        draws, table = _advance(chains, tune, settings, progress, keep=settings.draws)
+    else:
+        assert isinstance(target, AffineTarget)
+        target, chains, tune = _adapt(target, chains, settings, progress)
+        draws, table = _advance(chains, 0, settings, progress, keep=settings.draws)
+    return _collect(target, chains, draws, table, tune)
+
+
+def resume(
+    target: Target,
+    states: Sequence[ChainState],
+    settings: Settings,
+    random_state: Any = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Let chains go on from where they stopped, without warm-up; ``states`` are not changed."""
+    bit_generators = [copy.deepcopy(state.bit_generator) for state in states]
+    if random_state is not None:
+        bit_generators = [np.random.PCG64DXSM(s) for s in seed_sequence(random_state).spawn(len(states))]
+    chains = [
+        _start(target, bit_generator, state.position, state.step_size, settings)
+        for state, bit_generator in zip(states, bit_generators, strict=True)
+    ]
+    if progress is not None:
+        progress.begin(len(chains))
+    draws, table = _advance(chains, 0, settings, progress, keep=settings.draws)
+    return _collect(target, chains, draws, table, 0)
+
+
+def _start(target: Target, bit_generator: Any, position: np.ndarray, step_size: float, settings: Settings) -> Chain:
+    """Make a chain, moving towards the centre if the density vanishes where it should start."""
+    for shrink in (1.0, 0.5, 0.25, 0.1, 0.0):
+        try:
+            return Chain(
+                target,
+                bit_generator,
+                shrink * position,
+                step_size,
+                max_treedepth=settings.max_treedepth,
+                target_accept=settings.target_accept,
+                jitter=settings.jitter,
+            )
+        except ValueError:
+            if shrink == 0.0:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _advance(
+    chains: list[Chain], tune: int, settings: Settings, progress: Progress | None, keep: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Advance all chains by ``tune`` adapting draws, which are dropped, and ``keep`` more."""
+    dim = chains[0].dim
+    draws = np.empty((len(chains), keep, dim))
+    table = np.empty((len(chains), keep, len(STAT_NAMES)))
+    if tune:
+        scratch = np.empty((len(chains), tune, dim)), np.empty((len(chains), tune, len(STAT_NAMES)))
+
+    def work(i: int) -> None:
+        if tune:
+            chains[i].advance(tune, scratch[0][i], scratch[1][i])
+        chains[i].adapting = False
+        chains[i].advance(keep, draws[i], table[i])
+
+    _in_threads(work, chains, settings.n_threads, progress)
+    return draws, table
+
+
+def _in_threads(work: Callable[[int], None], chains: list[Chain], n_threads: int, progress: Progress | None) -> None:
+    """Call ``work(i)`` for every chain; on any exception in this thread stop the chains first."""
+    with ThreadPoolExecutor(min(n_threads, len(chains)), thread_name_prefix="bayesglm") as pool:
+        futures: list[Future[None]] = []
+        try:
+            futures = [pool.submit(work, i) for i in range(len(chains))]
+            pending: set[Future[None]] = set(futures)
+            while pending:
+                pending = wait(pending, timeout=POLL_SECONDS).not_done
+                if progress is not None and pending:
+                    progress.update(sum(chain.n_done for chain in chains), sum(chain.n_divergent for chain in chains))
+        except BaseException:
+            for future in futures:
+                future.cancel()
+            for chain in chains:
+                chain.stop()
+            raise
+    for future in futures:
+        future.result()
+
+
+def _adapt(
+    target: AffineTarget, chains: list[Chain], settings: Settings, progress: Progress | None
+) -> tuple[AffineTarget, list[Chain], int]:
+    """Warm up where the scale is not known: learn an affine map from the draws of all chains if needed.
+
+    A first window tunes the step size and shows whether the space is standardised well enough
+    (variances within a factor of four, no divergence, short trajectories). If not, two windows
+    learn mean and covariance, each replacing the map, and a last one tunes the step size again.
+    """
+    total = TUNE_UNKNOWN_SCALE if settings.tune is None else settings.tune
+    windows = [total // 4, total // 4, total - total // 4 - total // 4 - total // 8, total // 8]
+    made = 0
+    for i, window in enumerate(windows):
+        for chain in chains:
+            chain.adapting = True
+        draws, table = _advance_adapting(chains, window, settings, progress)
+        made += window
+        pooled = draws[:, window // 3 :].reshape(-1, target.dim)
+        if i == 0 and settings.tune is None and _is_standardised(pooled, table):
+            break
+        if i < 3 and len(pooled) > 10:
+            shift, factor = _affine(pooled)
+            target = AffineTarget(target.inner, target.factor @ shift + target.shift, target.factor @ factor)
+            inverse = np.linalg.inv(factor)
+            chains = [
+                _restart(target, chain, inverse @ (chain.position - shift), settings) for chain in chains
+            ]
+    return target, chains, made
+
+
+def _restart(target: Target, chain: Chain, position: np.ndarray, settings: Settings) -> Chain:
+    """Return the chain in a new map of the same space."""
+    new = _start(target, chain.bit_generator, position, first_step_size(target.dim), settings)
+    return new
+
+
+def _advance_adapting(
+    chains: list[Chain], n: int, settings: Settings, progress: Progress | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Advance all chains by ``n`` adapting draws, freeze the step size and return the draws."""
+    draws = np.empty((len(chains), n, chains[0].dim))
+    table = np.empty((len(chains), n, len(STAT_NAMES)))
+
+    def work(i: int) -> None:
+        chains[i].advance(n, draws[i], table[i])
+        chains[i].adapting = False
+
+    _in_threads(work, chains, settings.n_threads, progress)
+    return draws, table
+
+
+def _is_standardised(pooled: np.ndarray, table: np.ndarray) -> bool:
+    variance = pooled.var(axis=0)
+    late = table[:, table.shape[1] // 3 :]
+    return bool(
+        np.all((variance > 0.25) & (variance < 4.0))
+        and not late[..., STAT_NAMES.index("diverging")].any()
+        and late[..., STAT_NAMES.index("tree_depth")].mean() < 3.5
+    )
+
+
+def _affine(pooled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and a square root of the covariance of draws, shrunk towards the identity as Stan does."""
+    n, dim = pooled.shape
+    shift = pooled.mean(axis=0)
+    if dim > DENSE_LIMIT:
+        variance = n / (n + 5.0) * pooled.var(axis=0) + 5e-3 / (n + 5.0)
+        return shift, np.diag(np.sqrt(variance))
+    covariance = n / (n + 5.0) * np.atleast_2d(np.cov(pooled.T)) + 5e-3 / (n + 5.0) * np.eye(dim)
+    return shift, np.linalg.cholesky(covariance)
+
+
+def _collect(target: Target, chains: list[Chain], draws: np.ndarray, table: np.ndarray, tune: int) -> Run:
+    stats = {name: table[..., i].astype(_DTYPES.get(name, np.float64)) for i, name in enumerate(STAT_NAMES)}
+    states = [ChainState(chain.position, chain.step_size, chain.bit_generator) for chain in chains]
+    return Run(target, draws, stats, states, tune)
+
+
+def stopwatch() -> Callable[[], float]:
+    """Return a function that tells the seconds since now."""
+    begin = time.perf_counter()
+    return lambda: time.perf_counter() - begin
