@@ -17,11 +17,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import solve_triangular
+from scipy.special import ndtri
 
-from bayesglm.inference.quadrature import Grid, integrate
+from bayesglm.inference.quadrature import Grid, cumulate, integrate
 from bayesglm.inference.sufficient import EPS, Summary
 from bayesglm.kernel.gaussian import ScaleTarget
 from bayesglm.kernel.priors import Prior
+
+#: Knots of the map that makes log sigma standard normal: equally spaced standard normal scores.
+SCORES = np.linspace(-6.0, 6.0, 97)
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ class ConditionalGaussian:
     Attributes
     ----------
     target : ScaleTarget
-        What NUTS samples: standard normal u and t with log sigma = start + unit * t.
+        What NUTS samples: standard normal u and t, log sigma being a function of t.
     grid : Grid
         Quadrature over log sigma, in standardised units.
     basis : ndarray of shape (k, k)
@@ -137,7 +141,7 @@ class ConditionalGaussian:
             prior.sigma,
         )
         self.grid: Grid = integrate(marginal.log_marginal)
-        self.target: ScaleTarget = marginal.at(self.grid.mode, self.grid.sd)
+        self.target: ScaleTarget = marginal.through(SCORES[0], SCORES[1] - SCORES[0], *_normal_scores(marginal, self.grid))
 
     def conditional(self, log_sigma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and variance of z given log sigma, shapes (..., k)."""
@@ -147,7 +151,7 @@ class ConditionalGaussian:
 
     def unwhiten(self, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Map draws of `target`, shape (..., k + 1), to (intercept, coefficients) and sigma, standardised."""
-        log_sigma = self.grid.mode + self.grid.sd * draws[..., -1]
+        log_sigma = self.target.log_sigma(draws[..., -1])
         z, variance = self.conditional(log_sigma)
         np.sqrt(variance, out=variance)
         variance *= draws[..., :-1]
@@ -157,6 +161,24 @@ class ConditionalGaussian:
     def exists(self, power: float) -> bool:
         """Whether sigma has a moment of this order, and with it the coefficients' given flat priors."""
         return self.grid.right + power < -1e-9
+
+
+def _normal_scores(marginal: ScaleTarget, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+    """Return log sigma at the standard normal scores `SCORES` and its derivative by the score."""
+    cumulative = cumulate(marginal.log_marginal, grid, 256)
+    lower = cumulative.below < 0.5
+    inner = np.where(lower, cumulative.below, cumulative.above)
+    known = inner > 1e-14
+    scores = np.where(lower, 1.0, -1.0)[known] * ndtri(inner[known])
+    knots = np.interp(SCORES, scores, cumulative.nodes[known])
+    # The derivative is phi(t)/p(log sigma); where the tails are cut off the chord serves. A cubic piece is
+    # monotone if its end slopes are at most three times its chord (Fritsch & Carlson 1980).
+    density = np.interp(SCORES, scores, cumulative.density[known])
+    chords = np.diff(knots) / np.diff(SCORES)
+    slopes = np.exp(-0.5 * SCORES**2) / np.sqrt(2.0 * np.pi) / np.maximum(density, 1e-300)
+    least = np.minimum(np.append(chords[0], chords), np.append(chords, chords[-1]))
+    most = np.maximum(np.append(chords[0], chords), np.append(chords, chords[-1]))
+    return knots, np.clip(slopes, least, np.minimum(most, 3.0 * least))
 
 
 def check_identified(summary: Summary, rows: np.ndarray) -> None:

@@ -215,6 +215,10 @@ def resolve(
     given = HalfStudentT(df=DEFAULT_SIGMA_DF, autoscale=True)
     if sigma_prior is not None:
         given = _as_prior(sigma_prior, "sigma_prior")
+    if summary.exact_fit:
+        # The likelihood grows without bound as sigma goes to 0 and says nothing of how far: only a prior at
+        # the resolution of the numbers keeps sigma there (one degree of freedom leaves log sigma uniform).
+        given = HalfStudentT(df=DEFAULT_SIGMA_DF, scale=float(np.sqrt(summary.rss / summary.weight) * summary.y_unit))
     if not given.positive and not isinstance(given, Flat):
         raise ValueError(f"sigma_prior must be a prior on the positive numbers, such as HalfNormal; got {given}.")
     return PriorSet(

@@ -6,10 +6,10 @@ from bayesglm.kernel.target cimport Target
 
 cdef class ScaleTarget(Target):
     cdef readonly object settings
-    cdef double weight, rss
-    cdef readonly double start, unit
-    cdef double[::1] likelihood, prior_precision, gap
+    cdef double weight, rss, first_knot, knot_step
+    cdef double[::1] likelihood, prior_precision, gap, knots, knot_slopes
     cdef Prior sigma_prior
+    cdef double locate(self, double t, double* width, double* bend) noexcept nogil
     cdef double marginal(self, double log_sigma, double* slope) noexcept nogil
 
 

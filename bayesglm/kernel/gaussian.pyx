@@ -21,7 +21,11 @@ cdef double LOG_2PI = 1.8378770664093453
 
 
 cdef class ScaleTarget(Target):
-    """Standard normal coordinates u beside t, where log sigma = start + unit * t has its marginal posterior.
+    """Standard normal coordinates u beside t, where log sigma = m(t) has its marginal posterior.
+
+    m is a monotone cubic spline. Laid through the quantiles of the posterior it makes t standard normal
+    too, however long the tails of log sigma (few rows leave it very long ones). The density is exact
+    for any m: the derivative of m is part of it.
 
     With a_j the precision of the likelihood in z_j at sigma = 1, b_j that of the prior and d_j the
     distance between their means, the coefficients integrate out:
@@ -40,12 +44,17 @@ cdef class ScaleTarget(Target):
         a_j, b_j and d_j of the coordinates that the data inform (a_j > 0).
     sigma_prior : Prior
         Bound to coordinate 0.
-    start, unit : float
-        Location and scale of log sigma.
+    first_knot, knot_step : float
+        Knots of m: first_knot, first_knot + knot_step, ...
+    knots, knot_slopes : arrays of shape (>= 2,)
+        Values and derivatives of m at the knots; beyond them it goes on straight. The default is
+        m(t) = t.
     """
 
-    def __init__(self, dim, weight, rss, likelihood, prior_precision, gap, Prior sigma_prior, start=0.0, unit=1.0):
-        self.settings = (dim, weight, rss, likelihood, prior_precision, gap, sigma_prior, start, unit)
+    def __init__(self, dim, weight, rss, likelihood, prior_precision, gap, Prior sigma_prior,
+                 first_knot=0.0, knot_step=1.0, knots=(0.0, 1.0), knot_slopes=(1.0, 1.0)):
+        self.settings = (dim, weight, rss, likelihood, prior_precision, gap, sigma_prior,
+                         first_knot, knot_step, knots, knot_slopes)
         self.dim = dim
         self.weight = weight
         self.rss = rss
@@ -53,15 +62,45 @@ cdef class ScaleTarget(Target):
         self.prior_precision = np.ascontiguousarray(prior_precision, dtype=np.float64)
         self.gap = np.ascontiguousarray(gap, dtype=np.float64)
         self.sigma_prior = sigma_prior
-        self.start = start
-        self.unit = unit
+        self.first_knot = first_knot
+        self.knot_step = knot_step
+        self.knots = np.ascontiguousarray(knots, dtype=np.float64)
+        self.knot_slopes = np.ascontiguousarray(knot_slopes, dtype=np.float64)
 
     def __reduce__(self):
         return type(self), self.settings
 
-    def at(self, start, unit):
-        """Return the target with another location and scale of log sigma."""
-        return type(self)(*self.settings[:-2], start, unit)
+    def through(self, first_knot, knot_step, knots, knot_slopes):
+        """Return the target with another spline m."""
+        return type(self)(*self.settings[:7], first_knot, knot_step, knots, knot_slopes)
+
+    def log_sigma(self, t):
+        """Return m(t), an array shaped as ``t``."""
+        cdef double[::1] points = np.array(t, dtype=np.float64).reshape(-1)
+        cdef double width = 0.0, bend = 0.0
+        cdef Py_ssize_t i
+        with nogil:
+            for i in range(points.shape[0]):
+                points[i] = self.locate(points[i], &width, &bend)
+        return np.asarray(points).reshape(np.shape(t))
+
+    cdef double locate(self, double t, double* width, double* bend) noexcept nogil:
+        """Return m(t) and write m'(t) and m''(t)/m'(t)."""
+        cdef Py_ssize_t i, last = self.knots.shape[0] - 1
+        cdef double h = self.knot_step, x = (t - self.first_knot) / h, left, right, rise, cubic
+        if not 0.0 < x < last:
+            i = 0 if not x > 0.0 else last
+            width[0] = self.knot_slopes[i]
+            bend[0] = 0.0
+            return self.knots[i] + (x - i) * h * self.knot_slopes[i]
+        i = <Py_ssize_t>x
+        x -= i
+        left, right = self.knot_slopes[i], self.knot_slopes[i + 1]
+        rise = (self.knots[i + 1] - self.knots[i]) / h
+        cubic = left + right - 2.0 * rise
+        width[0] = left + x * (2.0 * (rise - left - cubic) + 3.0 * x * cubic)
+        bend[0] = (2.0 * (rise - left - cubic) + 6.0 * x * cubic) / (h * width[0])
+        return self.knots[i] + h * x * (left + x * (rise - left - cubic + x * cubic))
 
     def log_marginal(self, log_sigma):
         """Return the marginal log density of log sigma and its derivative, arrays shaped as ``log_sigma``."""
@@ -100,12 +139,12 @@ cdef class ScaleTarget(Target):
 
     cdef double logp_grad(self, const double* q, double* grad) noexcept nogil:
         cdef Py_ssize_t j, last = self.dim - 1
-        cdef double slope = 0.0, value
-        value = self.marginal(self.start + self.unit * q[last], &slope)
+        cdef double slope = 0.0, width = 1.0, bend = 0.0, value
+        value = self.marginal(self.locate(q[last], &width, &bend), &slope)
         for j in range(last):
             grad[j] = -q[j]
-        grad[last] = slope * self.unit
-        return value - 0.5 * dot(q, q, last)
+        grad[last] = slope * width + bend
+        return value + log(width) - 0.5 * dot(q, q, last)
 
 
 cdef class CorrectedTarget(Target):
@@ -162,17 +201,17 @@ cdef class CorrectedTarget(Target):
 
     def unwhiten(self, draws):
         """Map draws of (u, t), shape (..., k + 1), to theta, shape (..., k), and sigma, shape (...)."""
-        log_sigma = self.scale.start + self.scale.unit * draws[..., -1]
+        log_sigma = self.scale.log_sigma(draws[..., self.k])
         data = np.exp(-2.0 * log_sigma)[..., np.newaxis] * np.asarray(self.data_precision)
         total = data + np.asarray(self.prior_precision)
-        z = np.asarray(self.prior_mean) + data / total * np.asarray(self.gap) + draws[..., :-1] / np.sqrt(total)
+        z = np.asarray(self.prior_mean) + data / total * np.asarray(self.gap) + draws[..., :self.k] / np.sqrt(total)
         return z @ np.asarray(self.basis).T, np.exp(log_sigma)
 
     cdef double logp_grad(self, const double* q, double* grad) noexcept nogil:
         cdef Py_ssize_t j, k = self.k, first = self.intercept
         cdef int size = <int>k, one = 1
         cdef double alpha = 1.0, zero = 0.0, value, data, total, share, distance, level, slope, drift = 0.0
-        cdef double precision = exp(-2.0 * (self.scale.start + self.scale.unit * q[k]))
+        cdef double width = 1.0, bend = 0.0, precision = exp(-2.0 * self.scale.locate(q[k], &width, &bend))
         value = self.scale.logp_grad(q, grad)
         if k == 0:
             return value
@@ -206,7 +245,7 @@ cdef class CorrectedTarget(Target):
             grad[j] += self.width[j] * self.grad_z[j]
             share = precision * self.data_precision[j] * self.width[j] * self.width[j]
             drift += self.grad_z[j] * share * (self.width[j] * q[j] - 2.0 * (1.0 - share) * self.gap[j])
-        grad[k] += self.scale.unit * drift
+        grad[k] += width * drift
         return value
 
 
@@ -267,10 +306,10 @@ cdef class SummaryTarget(Target):
 
     def unwhiten(self, points):
         """Map points of this target to theta, shape (..., k), and sigma, shape (...)."""
-        theta = np.array(points[..., :-1])
+        theta = np.array(points[..., :self.dim - 1])
         where = np.flatnonzero(self.positive) + self.intercept
         theta[..., where] = np.exp(theta[..., where])
-        return theta, np.exp(points[..., -1])
+        return theta, np.exp(points[..., self.dim - 1])
 
     cdef double logp_grad(self, const double* q, double* grad) noexcept nogil:
         cdef Py_ssize_t j, p = self.n_coef, last = self.dim - 1

@@ -78,6 +78,9 @@ cdef class AffineTarget(Target):
     cpdef Target clone(self):
         return AffineTarget(self.inner.clone(), self.shift, self.factor)
 
+    def __reduce__(self):
+        return AffineTarget, (self.inner, self.shift, self.factor)
+
     def unwhiten(self, z):
         """Map draws ``z`` of shape (..., dim) back to q."""
         return np.asarray(z) @ self.factor.T + self.shift

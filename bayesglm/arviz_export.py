@@ -1,0 +1,225 @@
+"""Posterior draws as ArviZ objects: an InferenceData on ArviZ 0.x, a DataTree on 1.x, from the same code.
+
+Both are trees of xarray datasets, so the datasets are built here, group by group, and only the container
+depends on the version. Going through ``arviz.from_dict`` would not: its arguments differ, 0.x drops groups
+that it does not know without a word, it matches dimensions to variables by name across all groups, and it
+warns about more chains than draws.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from bayesglm._version import __version__
+
+OBSERVATIONS = "obs"
+FEATURES = "feature"
+_SAMPLE = ("chain", "draw")
+_DIMENSIONS = (*_SAMPLE, OBSERVATIONS, FEATURES)
+_PARAMETERS = ("Intercept", "coef", "sigma")
+
+_PARAMETER_GROUPS = ("posterior", "prior", "log_prior")
+_PER_OBSERVATION = ("posterior_predictive", "prior_predictive", "log_likelihood", "observed_data")
+_DATA_GROUPS = ("observed_data", "constant_data")
+# These belong to the estimator or the user, and are copied; the others are made for the call.
+_COPIED = ("posterior", "sample_stats", *_DATA_GROUPS)
+
+_FLAGS = ("diverging", "reached_max_treedepth")
+_COUNTS = ("tree_depth", "n_steps", "index_in_trajectory")
+
+# One variable a column is a convenience for plots; past this number it would bury the group and slow its
+# file.
+_MOST_COLUMNS = 100
+
+
+def to_arviz(
+    groups: Mapping[str, Mapping[str, ArrayLike] | None],
+    *,
+    features: Sequence[str],
+    observations: Sequence | np.ndarray | None = None,
+    response: str = "y",
+    attrs: Mapping[str, Any] | None = None,
+) -> Any:
+    """Put named arrays into the container of the installed ArviZ.
+
+    Parameters
+    ----------
+    groups : mapping of group name to mapping of variable name to array
+        Any of ``posterior``, ``sample_stats``, ``prior``, ``sample_stats_prior``, ``posterior_predictive``,
+        ``prior_predictive``, ``log_likelihood``, ``log_prior``, ``observed_data`` and ``constant_data``; a
+        group that is ``None`` or empty is left out. Shapes: (chain, draw) or, for ``coef``, (chain, draw,
+        p); for the response in the predictive groups and ``log_likelihood`` (chain, draw, n), in
+        ``observed_data`` (n,); in ``constant_data`` ``X`` (n, p) and others, such as weights, (n,). The
+        variables of ``posterior``, ``sample_stats``, ``observed_data`` and ``constant_data`` are copied, so
+        that a change of the result cannot reach the estimator.
+    features : sequence of str, length p
+        Names of the columns: the coordinate of dimension ``feature``, where a name that occurs again is
+        numbered, as in ``x`` and ``x (2)``. Without columns (p = 0) the variables ``coef`` and ``X`` are
+        left out, since ArviZ's tables and plots cannot show an empty variable.
+    observations : sequence of length n or None, default None
+        Labels of the rows: the coordinate of dimension ``obs``. Numbers, dates and strings stay what they
+        are, anything else becomes its string, since a file could not hold it. ``None``: 0, 1, 2, ...
+    response : str, default "y"
+        Name of the response, as used in `groups`. It appears under this name, except that ``/``, which
+        separates groups in a file, becomes ``_``, and that a name which is taken (``chain``, ``draw``,
+        ``obs``, ``feature``, ``Intercept``, ``coef``, ``sigma``) gets a ``_`` at its end.
+    attrs : mapping or None, default None
+        What else to record, such as ``sampling_time`` (seconds), ``tuning_steps`` and ``sampler``. Written
+        on the whole and on ``posterior`` and ``sample_stats``; ``None`` values are left out, and what
+        NetCDF cannot hold becomes its string. All groups record ``created_at``, ``inference_library`` and
+        its version.
+
+    Returns
+    -------
+    arviz.InferenceData (ArviZ 0.x) or xarray.DataTree (ArviZ 1.x)
+        In both ``result["posterior"]["coef"]`` is the array with its labels. ``constant_data`` holds
+        besides ``X`` each column under its own name, for plots against a predictor, where that name is
+        free, can stand in a file, and p is at most 100.
+
+    Raises
+    ------
+    ValueError
+        If `observations` has not one label for each row.
+    """
+    import xarray as xr
+
+    origin = {
+        "created_at": datetime.now(UTC).isoformat(),
+        "inference_library": "bayesglm",
+        "inference_library_version": __version__,
+    }
+    record = {**origin, **_storable(attrs or {})}
+    columns = _distinct(features)
+    shown = _free_name(response)
+    labels = None if observations is None else _labels(observations)
+
+    datasets = {}
+    for group, variables in groups.items():
+        arrays = {
+            (shown if group in _PER_OBSERVATION and name == response else name): _array(name, values, group)
+            for name, values in (variables or {}).items()
+            if columns or name not in ("coef", "X")
+        }
+        if not arrays:
+            continue
+        contents = {name: (_dimensions(group, name, array.ndim), array) for name, array in arrays.items()}
+        if group == "constant_data" and "X" in arrays and len(columns) <= _MOST_COLUMNS:
+            for column, name in enumerate(columns):
+                if name not in (*contents, *_DIMENSIONS, shown, "") and "/" not in name:
+                    contents[name] = ((OBSERVATIONS,), arrays["X"][:, column])
+        datasets[group] = xr.Dataset(
+            contents,
+            coords=_coordinates(contents, columns, labels),
+            # Two of ArviZ 1.x's plots ask the data sets, not the caller, which dimensions are draws.
+            attrs={
+                **(record if group in ("posterior", "sample_stats") else origin),
+                **({} if group in _DATA_GROUPS else {"sample_dims": list(_SAMPLE)}),
+            },
+        )
+    return _container(datasets, record)
+
+
+def _container(datasets: dict[str, Any], attrs: dict[str, Any]) -> Any:
+    """The datasets in what the installed ArviZ works with."""
+    # Not hasattr(arviz, "InferenceData"): 1.x answers that with DataTree and a warning. And for a DataTree
+    # xarray alone is needed, which loads four times faster than ArviZ.
+    if int(metadata.version("arviz").split(".")[0]) >= 1:
+        import xarray as xr
+
+        tree = xr.DataTree.from_dict(datasets)
+        tree.attrs.update(attrs)
+        return tree
+    import arviz as az
+
+    return az.InferenceData(attrs=attrs, **datasets)
+
+
+def _free_name(response: str) -> str:
+    name = response.replace("/", "_") or "y"
+    return name + "_" if name in (*_DIMENSIONS, *_PARAMETERS) else name
+
+
+def _array(name: str, values: ArrayLike, group: str) -> np.ndarray:
+    """The values as the type that ArviZ expects under this name."""
+    dtype = bool if name in _FLAGS else np.int64 if name in _COUNTS else None
+    in_statistics = group.startswith("sample_stats")
+    return np.array(values, dtype=dtype if in_statistics else None, copy=True if group in _COPIED else None)
+
+
+def _dimensions(group: str, name: str, ndim: int) -> tuple[str, ...]:
+    """Names of an array's axes."""
+    leading: tuple[str, ...] = () if group in _DATA_GROUPS else _SAMPLE
+    meanings: tuple[str, ...] = ()
+    if group in _DATA_GROUPS:
+        meanings = (OBSERVATIONS, FEATURES)
+    elif group in _PER_OBSERVATION:
+        meanings = (OBSERVATIONS,)
+    elif group in _PARAMETER_GROUPS and name == "coef":
+        meanings = (FEATURES,)
+    named = (*leading, *meanings)[:ndim]
+    return (*named, *(f"{name}_dim_{axis}" for axis in range(ndim - len(named))))
+
+
+def _coordinates(
+    contents: Mapping[str, tuple[tuple[str, ...], np.ndarray]],
+    features: Sequence[str],
+    labels: np.ndarray | None,
+) -> dict[str, np.ndarray]:
+    """Labels along the dimensions in use."""
+    sizes = {
+        dimension: size
+        for dimensions, array in contents.values()
+        for dimension, size in zip(dimensions, array.shape, strict=True)
+    }
+    coordinates = {dimension: np.arange(size) for dimension, size in sizes.items()}
+    if FEATURES in sizes:
+        coordinates[FEATURES] = np.array(features)
+    if OBSERVATIONS in sizes and labels is not None:
+        if len(labels) != sizes[OBSERVATIONS]:
+            rows = sizes[OBSERVATIONS]
+            raise ValueError(
+                f"observations must have one label for each of the {rows} rows, got {len(labels)}."
+            )
+        coordinates[OBSERVATIONS] = labels
+    return coordinates
+
+
+def _labels(observations: Sequence | np.ndarray) -> np.ndarray:
+    """Labels that an index and a file can hold: numbers, dates or strings."""
+    try:
+        plain = np.asarray(observations)
+    except ValueError:  # labels that are sequences of different lengths
+        plain = np.empty((0, 0))
+    if plain.ndim == 1 and plain.dtype.kind in "iufMmU":
+        return plain
+    return np.array([str(label) for label in observations])
+
+
+def _distinct(features: Sequence[str]) -> list[str]:
+    """The names, a repeated one numbered: ArviZ 0.x cannot make a table of equal labels."""
+    seen: Counter[str] = Counter()
+    names = []
+    for name in map(str, features):
+        seen[name] += 1
+        names.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return names
+
+
+def _storable(attrs: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes as NetCDF can hold them: text, numbers and arrays of numbers."""
+    stored: dict[str, Any] = {}
+    for name, value in attrs.items():
+        if value is None:
+            continue
+        if isinstance(value, bool | np.bool_):
+            stored[name] = int(value)
+            continue
+        numbers = isinstance(value, np.ndarray) and value.ndim <= 1 and value.dtype.kind in "iuf"
+        stored[name] = value if numbers or isinstance(value, str | Real) else str(value)
+    return stored

@@ -1,0 +1,213 @@
+"""Run patsy over prepared columns, dropping no row, and say in one sentence what goes wrong."""
+
+import contextlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from bayesglm.formula_columns import unknown_level
+from bayesglm.formula_names import list_names
+from bayesglm.formula_state import environment
+
+
+class KeepRows:
+    """A policy on missing values for patsy that drops no row, and notes in which rows a factor has no value.
+
+    Attributes
+    ----------
+    lost : dict from str to ndarray of bool, shape (n_rows,)
+        By the factors' code; only factors that have rows without a value.
+    """
+
+    def __init__(self) -> None:
+        self.lost: dict[str, np.ndarray] = {}
+
+    # The names are patsy's.
+    def is_categorical_NA(self, value: Any) -> bool:  # noqa: N802
+        """Whether one value of a factor is none."""
+        if isinstance(value, str | int):
+            return False
+        if isinstance(value, float | np.floating):
+            return bool(value != value)
+        return value is None or type(value).__name__ in ("NAType", "NaTType")
+
+    def is_numerical_NA(self, values: Any) -> np.ndarray:  # noqa: N802
+        """Rows in which a number is none."""
+        values = np.asarray(values)
+        if np.iscomplexobj(values):
+            raise TypeError("a term is complex; use its real part or its absolute value")
+        missing: np.ndarray = np.isnan(values).any(axis=1)
+        return missing
+
+    def handle_NA(  # noqa: N802
+        self, values: list[np.ndarray], masks: list[np.ndarray], origins: list[Any]
+    ) -> list[np.ndarray]:
+        """Note the rows, and give missing levels (code -1) any other, so that patsy goes on."""
+        for origin, mask in zip(origins, masks, strict=True):
+            if mask.any():
+                self.lost[origin.relevant_code()] = mask
+        return [np.where(value < 0, 0, value) if value.ndim == 1 else value for value in values]
+
+
+def learn_factors(
+    termlists: list[list[Any]], data: Mapping[str, Any], helpers: Mapping[str, Any], formula: str
+) -> list[Any]:
+    """Let patsy learn what the factors of each side are: kinds, levels, knots.
+
+    Parameters
+    ----------
+    termlists : list of lists of patsy.Term
+        The terms of the right side, and if it is to be computed of the left.
+    data : mapping from str to pandas.Series
+        The columns, without missing values.
+    helpers : mapping from str to object
+        The user's functions and constants.
+    formula : str
+        The whole formula, for messages.
+
+    Returns
+    -------
+    list of patsy.DesignInfo
+
+    Raises
+    ------
+    ValueError
+        If a factor cannot be computed or has a single level.
+    """
+    from patsy.build import design_matrix_builders
+
+    with _in_our_words(formula):
+        infos: list[Any] = design_matrix_builders(
+            termlists, lambda: iter([data]), environment(helpers), KeepRows()
+        )
+    for known in infos[0].factor_infos.values():
+        if known.type == "categorical" and len(known.categories) < 2:
+            raise ValueError(
+                f"factor {known.factor.name()!r} has only the level {list_names(known.categories)} in the "
+                "rows used, so that it has no effect to estimate; leave it out of the formula"
+            )
+    return infos
+
+
+def evaluate(
+    infos: Sequence[Any], data: Mapping[str, Any], rows: np.ndarray, formula: str
+) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
+    """Compute the matrix of each side.
+
+    Parameters
+    ----------
+    infos : sequence of patsy.DesignInfo
+    data : mapping from str to pandas.Series
+    rows : ndarray of int
+        Positions of the rows of `data` in the user's frame, for messages.
+    formula : str
+        The whole formula, for messages.
+
+    Returns
+    -------
+    matrices : list of ndarray, shape (len(rows), number of columns)
+        With the intercept's column, if there is one, first.
+    lost : dict from str to ndarray of bool, shape (len(rows),)
+        For each factor without a value in some rows, which those are.
+
+    Raises
+    ------
+    ValueError
+        If a factor cannot be computed, or meets a level that it does not know.
+    """
+    from patsy.build import build_design_matrices
+
+    policy = KeepRows()
+    matrices = [np.ones((len(rows), len(info.column_names))) for info in infos]  # right without factors
+    computed = [i for i, info in enumerate(infos) if info.factor_infos]
+    if computed:
+        with _in_our_words(formula, infos, data, rows):
+            built = build_design_matrices([infos[i] for i in computed], data, NA_action=policy)
+        for i, matrix in zip(computed, built, strict=True):
+            matrices[i] = np.asarray(matrix)
+            if len(matrix) != len(rows):
+                names = [factor.name() for factor in infos[i].factor_infos]
+                raise ValueError(
+                    f"formula {formula!r}: {list_names(names)} must have one value a row, got "
+                    f"{len(matrix)} for {len(rows)} rows"
+                )
+    return matrices, policy.lost
+
+
+def refuse_infinite(X: np.ndarray, rows: np.ndarray, names: Sequence[str]) -> None:
+    """Raise ValueError if a value is not finite, with the name of its column and its row.
+
+    Parameters
+    ----------
+    X : ndarray, shape (n, p)
+    rows : ndarray of int, shape (n,)
+        Positions of the rows in the user's frame.
+    names : sequence of str, length p
+    """
+    finite = np.isfinite(X)
+    if not finite.all():
+        row, column = np.argwhere(~finite)[0]
+        raise ValueError(
+            f"{names[column]} is infinite or not a number in row {rows[row]}; look for a logarithm of zero, "
+            "a division by zero or an overflow"
+        )
+
+
+@contextlib.contextmanager
+def _in_our_words(
+    formula: str,
+    infos: Collection[Any] = (),
+    data: Mapping[str, Any] | None = None,
+    rows: np.ndarray | None = None,
+) -> Iterator[None]:
+    """Turn what patsy raises into one sentence.
+
+    NumPy's warnings are silent meanwhile: NaN and infinity are reported with the name of their term.
+    """
+    from patsy import PatsyError
+
+    try:
+        with np.errstate(all="ignore"):
+            yield
+    except MemoryError:
+        raise
+    except PatsyError as error:
+        cause = error.__cause__
+        where = "a term" if error.origin is None else f"term {error.origin.relevant_code()!r}"
+        if isinstance(cause, NotImplementedError) and "outermost knots" in str(cause):
+            raise ValueError(
+                f"formula {formula!r}: {where} meets values outside the range of its knots, where bs() is "
+                "not defined; use cr(), which goes on as a straight line, or give bs() a wider lower_bound "
+                "and upper_bound"
+            ) from None
+        if data is not None and rows is not None and "level" in error.message:
+            _raise_unknown_level(infos, data, rows)
+        reason = error.message if cause is None else f"{type(cause).__name__}: {cause}"
+        raise ValueError(f"formula {formula!r}: {where} cannot be computed: {_first_line(reason)}") from cause
+    except Exception as error:  # contrasts and splines raise errors of many kinds
+        raise ValueError(
+            f"formula {formula!r} cannot be computed: {type(error).__name__}: {_first_line(str(error))}"
+        ) from error
+
+
+def _raise_unknown_level(infos: Collection[Any], data: Mapping[str, Any], rows: np.ndarray) -> None:
+    """Find the level that patsy stumbled over, and its row, by evaluating the factors once more."""
+    policy = KeepRows()
+    for known in (known for info in infos for known in info.factor_infos.values()):
+        if known.type != "categorical":
+            continue
+        values = known.factor.eval(known.state, data)
+        values = list(values.data if type(values).__name__ == "_CategoricalBox" else values)
+        levels = set(known.categories)
+        unknown = [
+            i for i, value in enumerate(values) if value not in levels and not policy.is_categorical_NA(value)
+        ]
+        if unknown:
+            raise unknown_level(
+                known.factor.name(), [values[i] for i in unknown], rows[unknown[0]], known.categories
+            ) from None
+
+
+def _first_line(message: str) -> str:
+    return message.strip().partition("\n")[0]

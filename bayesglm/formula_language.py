@@ -1,0 +1,171 @@
+"""Read a formula: its sides, its terms, and what of other languages it holds that patsy does not have."""
+
+import ast
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """A formula taken apart: patsy's terms of the right side and the one factor of the left."""
+
+    text: str
+    right: list[Any]
+    left: Any | None
+
+    @property
+    def response(self) -> str:
+        """Name of the response: the column's own, else the left side as code; ``"y"`` if there is none."""
+        if self.left is None:
+            return "y"
+        return self.bare_response or self.left.code
+
+    @property
+    def left_term(self) -> Any:
+        """The left side as a term of patsy's."""
+        from patsy import Term
+
+        return Term([self.left])
+
+    @property
+    def bare_response(self) -> str | None:
+        """The column that is the left side, if that is no more than a name."""
+        if self.left is None:
+            return None
+        return column_named_by(syntax_tree(self.left.code, self.text))
+
+
+def parse(formula: str, intercept: bool = True) -> Parsed:
+    """Take a formula apart, without evaluating anything.
+
+    Parameters
+    ----------
+    formula : str
+        Patsy's language; a left side is optional.
+    intercept : bool, default True
+        ``False`` removes the intercept as ``- 1`` in the formula does.
+
+    Returns
+    -------
+    Parsed
+
+    Raises
+    ------
+    TypeError
+        If `formula` is not a string.
+    ValueError
+        If it cannot be read, has several responses, or uses syntax of R that patsy does not have.
+    """
+    from patsy import INTERCEPT, ModelDesc, PatsyError
+    from patsy.parse_formula import parse_formula
+
+    if not isinstance(formula, str):
+        raise TypeError(f"formula must be a string such as 'y ~ x + C(g)', got {type(formula).__name__}")
+    if not formula.strip():
+        raise ValueError(
+            "the formula is empty; write for example 'y ~ x + C(g)', or 'y ~ 1' for an intercept only"
+        )
+    try:
+        tree = parse_formula(formula)
+        description = ModelDesc.from_formula(tree)
+    except PatsyError as error:
+        where = f" at {error.origin.relevant_code()!r}" if error.origin is not None else ""
+        numbers = error.message.startswith(("numbers", "intercept term", "Unary minus"))
+        hint = "; arithmetic with columns is written I(2*x)" if numbers else ""
+        raise ValueError(f"formula {formula!r} cannot be read: {error.message}{where}{hint}") from None
+    except Exception:  # patsy's tokenizer stumbles over a few characters with an AssertionError and the like
+        raise ValueError(
+            f"formula {formula!r} cannot be read: it holds characters that are no code"
+        ) from None
+    right, left = description.rhs_termlist, description.lhs_termlist
+    for term in (*left, *right):
+        for factor in term.factors:
+            _refuse_foreign_syntax(factor.code, formula)
+    if len(left) > 1 or (left and len(left[0].factors) != 1):
+        raise ValueError(
+            f"formula {formula!r} must have one response on its left side, a column or an expression; "
+            "several are not supported yet, so fit one model for each, or write I(a + b) for a sum"
+        )
+    _warn_of_empty_powers(tree, formula)
+    if not intercept:
+        right = [term for term in right if term != INTERCEPT]
+    return Parsed(formula, right, left[0].factors[0] if left else None)
+
+
+def _warn_of_empty_powers(tree: Any, formula: str) -> None:
+    """Say that x**2 is x: a power is one of sums of terms, as in (a + b)**2."""
+    if tree.type == "**" and tree.args[0].type == "PYTHON_EXPR":
+        code = tree.args[0].token.extra
+        warnings.warn(
+            f"formula {formula!r}: the power of a single term is the term itself; write I({code}**2) for the "
+            "square",
+            UserWarning,
+            stacklevel=5,
+        )
+    for node in tree.args:
+        _warn_of_empty_powers(node, formula)
+
+
+def _refuse_foreign_syntax(code: str, formula: str) -> None:
+    """Say what is not there of the languages of R and lme4, which people bring with them."""
+    if code.strip() == ".":
+        raise ValueError(
+            f"formula {formula!r}: '.' for all other columns is not supported; name them, as in 'y ~ a + b'"
+        )
+    bars = code.replace(" ", "").partition("||")
+    if bars[1] and bars[2].isidentifier():  # no Python, so the syntax tree cannot tell
+        _refuse_group_effect(bars[2], formula)
+    for node, above in walk(syntax_tree(code, formula)):
+        if not isinstance(node, ast.BinOp) or any(isinstance(a, ast.Call) for a in above):
+            continue  # inside a call, | and ^ are Python's own
+        if isinstance(node.op, ast.BitOr):
+            _refuse_group_effect(ast.unparse(node.right), formula)
+        if isinstance(node.op, ast.BitXor):
+            raise ValueError(
+                f"formula {formula!r}: '^' is not supported; write a power of numbers as I(x**2)"
+            )
+
+
+def _refuse_group_effect(group: str, formula: str) -> NoReturn:
+    raise ValueError(
+        f"formula {formula!r}: group effects such as (1|{group}) are not supported yet; use C({group}) for "
+        "one coefficient a level"
+    )
+
+
+def walk(node: ast.AST, above: tuple[ast.AST, ...] = ()) -> Iterator[tuple[ast.AST, tuple[ast.AST, ...]]]:
+    """Every node of a tree with the nodes above it, outermost first."""
+    yield node, above
+    for child in ast.iter_child_nodes(node):
+        yield from walk(child, (*above, node))
+
+
+def syntax_tree(code: str, formula: str) -> ast.AST:
+    """Parse the Python code of a factor; ValueError if it is none."""
+    try:
+        tree = ast.parse(code, mode="eval").body
+        if isinstance(tree, ast.Tuple):
+            raise ValueError("a comma where a sum is meant")
+        return tree
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise ValueError(
+            f"formula {formula!r} cannot be read: {code!r} is no Python expression; terms are joined by '+', "
+            "sides by '~', and a column whose name is no Python name is written Q(\"my column\")"
+        ) from None
+
+
+def column_named_by(node: ast.AST) -> str | None:
+    """The column that ``x`` or ``Q("x")`` names; None for other code."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Call) and is_call_of(node, "Q") and len(node.args) == 1 and not node.keywords:
+        name = getattr(node.args[0], "value", None)
+        return name if isinstance(name, str) else None
+    return None
+
+
+def is_call_of(node: ast.Call, name: str) -> bool:
+    """Whether a call is ``name(...)``."""
+    return isinstance(node.func, ast.Name) and node.func.id == name

@@ -1,0 +1,193 @@
+"""Choose how a posterior is computed, compute it, and bring its draws back to the user's scale."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import warnings
+from typing import Any
+
+import numpy as np
+from scipy.special import stdtrit
+from sklearn.exceptions import ConvergenceWarning
+
+from bayesglm.inference.diagnostics import Diagnostics, diagnose, warning_texts
+from bayesglm.inference.exact import ExactPosterior
+from bayesglm.inference.gaussian import ConditionalGaussian
+from bayesglm.inference.general import sampled_target, unwhiten
+from bayesglm.inference.posterior import Posterior, parameter_names, stack
+from bayesglm.inference.prior_set import PriorSet
+from bayesglm.inference.progress import Progress
+from bayesglm.inference.sampling import (
+    TUNE_KNOWN_SCALE,
+    TUNE_UNKNOWN_SCALE,
+    Run,
+    Settings,
+    resume,
+    run,
+    seed_sequence,
+)
+from bayesglm.inference.sufficient import Summary
+
+#: Probability that a correct sampler is reported to disagree with the exact marginals.
+FALSE_ALARM = 1e-5
+
+
+class Route:
+    """A fitted model's way from its summary to draws; can go on drawing later, without the data.
+
+    Parameters
+    ----------
+    summary : Summary
+    priors : PriorSet
+
+    Attributes
+    ----------
+    how : {"diagonal", "nuts"}
+    exact : ExactPosterior or None
+
+    Raises
+    ------
+    NotIdentified, ArithmeticError
+        If the posterior is improper.
+    """
+
+    def __init__(self, summary: Summary, priors: PriorSet):
+        standardised = priors.standardised(summary)
+        gaussian = standardised.gaussian()
+        self.conditional: ConditionalGaussian | None = None
+        self.exact: ExactPosterior | None = None
+        self._intercept = summary.intercept
+        self._x_mean = summary.x_mean
+        self._x_unit = summary.x_unit
+        self._y_mean = summary.y_mean
+        self._y_unit = summary.y_unit
+        if gaussian is not None:
+            self.how = "diagonal"
+            self.conditional = ConditionalGaussian(summary, gaussian)
+            self.exact = ExactPosterior(self.conditional, summary)
+            self.target = self.conditional.target
+        else:
+            self.how = "nuts"
+            self.target = sampled_target(summary, standardised)
+
+    def sample(
+        self,
+        settings: Settings,
+        random_state: Any,
+        summary: Summary,
+        priors: PriorSet,
+        features: tuple[str, ...],
+    ) -> Posterior:
+        """Warm up, sample, diagnose.
+
+        Parameters
+        ----------
+        settings : Settings
+        random_state : None, int, RandomState or Generator
+        summary, priors
+            What the route was made from, for the record.
+        features : tuple of str
+
+        Returns
+        -------
+        Posterior
+        """
+        begin = time.perf_counter()
+        seeds = seed_sequence(random_state)
+        usual = TUNE_KNOWN_SCALE if self.how == "diagonal" else TUNE_UNKNOWN_SCALE
+        total = settings.draws + (usual if settings.tune is None else settings.tune)
+        with Progress(total, settings.progressbar) as progress:
+            found = run(self.target, settings, seeds, known_scale=self.how == "diagonal", progress=progress)
+        self.target = found.target
+        self._states = found.states
+        draws = self._to_user(found)
+        diagnostics = diagnose(stack(draws), settings.n_threads)
+        scores = None
+        if self.exact is not None:
+            scores = _z_scores(draws, diagnostics, self.exact)
+        return Posterior(
+            draws=draws,
+            stats=found.stats,
+            features=features,
+            how=self.how,
+            settings=settings,
+            tune=found.tune,
+            entropy=seeds.entropy,
+            seconds=time.perf_counter() - begin,
+            priors=tuple(priors.describe()),
+            n_rows=summary.n_rows,
+            weight=summary.weight,
+            diagnostics=diagnostics,
+            exact=self.exact,
+            z_scores=scores,
+        )
+
+    def more(self, draws: int, settings: Settings, random_state: Any = None) -> tuple[dict, dict]:
+        """Return ``draws`` further draws a chain and their statistics; the route itself does not change."""
+        settings = dataclasses.replace(settings, draws=draws, tune=0)
+        with Progress(draws, settings.progressbar) as progress:
+            found = resume(self.target, self._states, settings, random_state, progress)
+        return self._to_user(found), found.stats
+
+    def _to_user(self, found: Run) -> dict[str, np.ndarray]:
+        """Map standardised draws to the user's units; the intercept to that at zero."""
+        if self.conditional is not None:
+            theta, sigma = self.conditional.unwhiten(found.draws)
+        else:
+            theta, sigma = unwhiten(found.target, found.draws)
+        first = int(self._intercept)
+        draws = {}
+        coef = theta[..., first:] * (self._y_unit / self._x_unit)
+        if first:
+            draws["Intercept"] = self._y_mean + self._y_unit * theta[..., 0] - coef @ self._x_mean
+        draws["coef"] = coef
+        draws["sigma"] = sigma * self._y_unit
+        return draws
+
+
+def _z_scores(draws: dict[str, np.ndarray], diagnostics: Diagnostics, exact: ExactPosterior) -> np.ndarray:
+    """Return how far the draws' means lie from the exact ones, in Monte Carlo standard errors."""
+    found = stack({name: values.mean(axis=(0, 1), keepdims=True) for name, values in draws.items()})[:, 0, 0]
+    parts = [np.atleast_1d(exact.mean[name]) for name in ("Intercept", "coef", "sigma") if name in exact.mean]
+    # A posterior as narrow as the numbers' own resolution (a perfect fit) is rounded, not wrong.
+    rounding = 64.0 * np.finfo(float).eps * np.abs(found)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (found - np.concatenate(parts)) / np.hypot(diagnostics.mcse_mean, rounding)
+
+
+def warn(posterior: Posterior) -> None:
+    """Issue a ConvergenceWarning for whatever is wrong with the draws, with its remedy."""
+    settings = posterior.settings
+    texts = warning_texts(
+        posterior.names,
+        posterior.diagnostics,
+        posterior.stats,
+        n_chains=settings.chains,
+        target_accept=settings.target_accept,
+        max_treedepth=settings.max_treedepth,
+    )
+    texts += _disagreement(posterior)
+    for text in texts:
+        warnings.warn(text, ConvergenceWarning, stacklevel=4)
+
+
+def _disagreement(posterior: Posterior) -> list[str]:
+    """Compare the draws with the exact marginals: an error here is one of the sampler or of luck."""
+    scores = posterior.z_scores
+    if scores is None or not np.isfinite(scores).any():
+        return []
+    n_draws = posterior.draws["sigma"].size
+    # The Monte Carlo error is itself estimated, from few draws badly: hence Student's t.
+    limit = -stdtrit(max(4.0, n_draws / 20.0), 0.5 * FALSE_ALARM / len(scores))
+    worst = int(np.nanargmax(np.where(np.isfinite(scores), np.abs(scores), 0.0)))
+    if abs(scores[worst]) <= limit:
+        return []
+    return [
+        f"The draws of {posterior.names[worst]!r} have a mean {abs(scores[worst]):.1f} Monte Carlo standard errors "
+        f"from the exact one, where chance allows {limit:.1f}: sample again with more draws, and if it stays, "
+        "please report it (coef_, intercept_, sigma_ and predict do not depend on the draws)."
+    ]
+
+
+__all__ = ["Route", "parameter_names", "warn"]

@@ -1,0 +1,43 @@
+"""How many threads a fit may use, and one BLAS thread in each of them."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from functools import lru_cache
+from typing import Any
+
+from joblib import cpu_count, effective_n_jobs
+from joblib.parallel import get_active_backend
+from threadpoolctl import ThreadpoolController
+
+from bayesglm.validation import check_int
+
+
+def thread_count(n_jobs: Any, chains: int) -> int:
+    """Return the number of threads for ``chains`` chains.
+
+    Parameters
+    ----------
+    n_jobs : int or None
+        None: one a chain up to the number of processors, but a single one inside a joblib worker, whose
+        siblings use the other processors. Negative as in scikit-learn: -1 is all processors.
+    chains : int
+    """
+    if n_jobs is None:
+        backend, _ = get_active_backend()
+        inside = (getattr(backend, "nesting_level", 0) or 0) > 0 or effective_n_jobs(-1) == 1
+        return 1 if inside else min(chains, cpu_count())
+    if not isinstance(n_jobs, bool) and n_jobs == 0:
+        raise ValueError("n_jobs must not be 0; give the number of threads, -1 for all processors, or None.")
+    count = check_int(n_jobs, "n_jobs", -(1 << 20))
+    return min(chains, count if count > 0 else max(1, cpu_count() + 1 + count))
+
+
+@lru_cache(maxsize=1)
+def _controller() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def one_blas_thread() -> AbstractContextManager[Any]:
+    """Return a context in which BLAS uses one thread, so that chains do not compete and sums do not vary."""
+    return _controller().limit(limits=1, user_api="blas")

@@ -1,0 +1,175 @@
+"""The summary table that a scientist expects, as text, HTML or data frame."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bayesglm.inference.exact import ExactPosterior
+from bayesglm.inference.posterior import Posterior
+from bayesglm.prediction import component_quantiles
+
+
+@dataclass(frozen=True)
+class SummaryTable:
+    """Parameters in rows, their posterior in columns; prints well.
+
+    Attributes
+    ----------
+    header : tuple of (str, str)
+        What the table is about: model, rows, chains, priors.
+    names : tuple of str
+        Parameters.
+    columns : dict of ndarray of shape (k,)
+        ``mean``, ``sd``, lower and upper end of the interval, ``mcse_mean``, ``ess_bulk``, ``ess_tail``,
+        ``r_hat`` and, where exact marginals are known, ``z``: the distance of the draws' mean from the
+        exact one in Monte Carlo standard errors.
+    notes : tuple of str
+        What the columns mean where it is not plain.
+    """
+
+    header: tuple[tuple[str, str], ...]
+    names: tuple[str, ...]
+    columns: dict[str, np.ndarray]
+    notes: tuple[str, ...]
+
+    def to_frame(self) -> Any:
+        """Return the table as a pandas data frame with unrounded numbers."""
+        import pandas as pd
+
+        return pd.DataFrame(self.columns, index=pd.Index(self.names, name="parameter"))
+
+    def _cells(self) -> list[list[str]]:
+        """Return the table as strings, rounded to what the posterior's width makes visible."""
+        sd = self.columns["sd"]
+        rows = [["", *self.columns]]
+        for i, name in enumerate(self.names):
+            row = [name]
+            for column, values in self.columns.items():
+                row.append(_rounded(column, float(values[i]), float(sd[i])))
+            rows.append(row)
+        return rows
+
+    def __str__(self) -> str:
+        cells = self._cells()
+        widths = [max(len(row[j]) for row in cells) for j in range(len(cells[0]))]
+        label = max(len(key) for key, _ in self.header)
+        lines = [f"{key.ljust(label)}  {value}" for key, value in self.header]
+        lines.append("")
+        for row in cells:
+            lines.append("  ".join([row[0].ljust(widths[0])] + [c.rjust(w) for c, w in zip(row[1:], widths[1:])]))
+        lines += ["", *self.notes] if self.notes else []
+        return "\n".join(line.rstrip() for line in lines)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        cells = self._cells()
+        head = "".join(
+            f"<tr><th style='text-align:left'>{html.escape(key)}</th>"
+            f"<td style='text-align:left'>{html.escape(value)}</td></tr>"
+            for key, value in self.header
+        )
+        titles = "".join(f"<th>{html.escape(cell)}</th>" for cell in cells[0])
+        body = "".join(
+            f"<tr><th style='text-align:left'>{html.escape(row[0])}</th>"
+            + "".join(f"<td>{html.escape(cell)}</td>" for cell in row[1:])
+            + "</tr>"
+            for row in cells[1:]
+        )
+        notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
+        return f"<table>{head}</table><table><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>{notes}"
+
+
+def summary_table(
+    posterior: Posterior, model: str, formula: str | None, response: str, coverage: float = 0.9
+) -> SummaryTable:
+    """Return the table of a posterior.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    model : str
+        Name of the estimator.
+    formula : str or None
+    response : str
+    coverage : float, default=0.9
+        Of the equal-tailed intervals.
+
+    Returns
+    -------
+    SummaryTable
+        With exact means, standard deviations and intervals where they are known, else those of the draws.
+    """
+    tails = np.array([0.5 - coverage / 2, 0.5 + coverage / 2])
+    if posterior.exact is not None:
+        mean, sd, ends = _exact(posterior.exact, tails)
+    else:
+        stacked = posterior.stacked()
+        mean, sd = stacked.mean(axis=(1, 2)), stacked.std(axis=(1, 2), ddof=1)
+        ends = np.quantile(stacked.reshape(len(stacked), -1), tails, axis=1).T
+    diagnostics = posterior.diagnostics
+    columns = {
+        "mean": mean,
+        "sd": sd,
+        f"{100 * tails[0]:.4g}%": ends[:, 0],
+        f"{100 * tails[1]:.4g}%": ends[:, 1],
+        "mcse_mean": diagnostics.mcse_mean,
+        "ess_bulk": diagnostics.ess_bulk,
+        "ess_tail": diagnostics.ess_tail,
+        "r_hat": diagnostics.rhat,
+    }
+    notes: tuple[str, ...] = ()
+    if posterior.z_scores is not None:
+        columns["z"] = posterior.z_scores
+        notes = (
+            "mean, sd and interval are exact (quadrature over sigma); the columns after them describe the draws,",
+            "z how far their mean lies from the exact one, in Monte Carlo standard errors.",
+        )
+    chains, draws = posterior.draws["sigma"].shape
+    rows = f"{posterior.n_rows}"
+    if posterior.weight != posterior.n_rows:
+        rows += f" (weights sum to {posterior.weight:.6g})"
+    header = (
+        ("model", f"{model}, {response} ~ Normal(mean, sigma)" if formula is None else f"{model}, {formula}"),
+        ("rows", rows),
+        (
+            "draws",
+            f"{chains} chains x {draws} after {posterior.tune} of warm-up, "
+            f"{posterior.n_divergences} divergences, {1e3 * posterior.seconds:.0f} ms",
+        ),
+        *(("prior" if i == 0 else "", f"{name} ~ {text}") for i, (name, text) in enumerate(posterior.priors)),
+    )
+    return SummaryTable(header, posterior.names, columns, notes)
+
+
+def _exact(exact: ExactPosterior, tails: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return means, standard deviations and quantiles of all parameters without Monte Carlo error."""
+    order = [name for name in ("Intercept", "coef", "sigma") if name in exact.mean]
+    mean = np.concatenate([np.atleast_1d(exact.mean[name]) for name in order])
+    sd = np.concatenate([np.atleast_1d(exact.sd[name]) for name in order])
+    ends = component_quantiles(*exact.parameter_components(), tails)
+    return mean, sd, np.vstack([ends, exact.sigma_quantile(tails)])
+
+
+def _rounded(column: str, value: float, sd: float) -> str:
+    """Return a number with the digits that mean something."""
+    if not np.isfinite(value):
+        return str(value)
+    if column.startswith("ess"):
+        return f"{value:.0f}"
+    if column == "r_hat":
+        return f"{value:.3f}"
+    if column == "z":
+        return f"{value:+.1f}"
+    if column in ("mcse_mean", "sd"):
+        return f"{value:.2g}" if column == "mcse_mean" else f"{value:.3g}"
+    if not np.isfinite(sd) or sd <= 0.0:
+        return f"{value:.4g}"
+    digits = 2 - int(np.floor(np.log10(sd)))
+    if digits > 12 or abs(value) >= 1e7 or digits < -3:
+        return f"{value:.6g}"
+    return f"{value:.{max(digits, 0)}f}"

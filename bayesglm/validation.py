@@ -1,0 +1,130 @@
+"""What may come in: parameters of the estimators, arrays and weights, each refused in one sentence."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import _check_sample_weight, validate_data
+
+#: More draws than this are refused before memory is asked for (8 bytes a number).
+MAX_DRAW_BYTES = 1 << 34
+
+
+def check_int(value: Any, name: str, minimum: int) -> int:
+    """Return ``value`` if it is an int of at least ``minimum``."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (Integral, np.integer)):
+        raise TypeError(f"{name} must be an int of at least {minimum}; got {value!r}.")
+    if value < minimum:
+        raise ValueError(f"{name} must be at least {minimum}; got {value!r}.")
+    return int(value)
+
+
+def check_fraction(value: Any, name: str) -> float:
+    """Return ``value`` if it is a number strictly between 0 and 1."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (Real, np.number)):
+        raise TypeError(f"{name} must be a number between 0 and 1; got {value!r}.")
+    if not 0.0 < value < 1.0:
+        raise ValueError(f"{name} must be between 0 and 1; got {value!r}.")
+    return float(value)
+
+
+def check_bool(value: Any, name: str) -> bool:
+    """Return ``value`` if it is True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False; got {value!r}.")
+    return bool(value)
+
+
+def check_memory(chains: int, draws: int, parameters: int) -> None:
+    """Refuse a number of draws that no memory holds, before anything is allocated."""
+    needed = 8 * chains * draws * (parameters + 10)
+    if needed > MAX_DRAW_BYTES:
+        raise ValueError(
+            f"draws={draws} with chains={chains} and {parameters} parameters needs {needed / 2**30:.0f} GiB; "
+            f"ask for at most {MAX_DRAW_BYTES // (8 * chains * (parameters + 10))} draws."
+        )
+
+
+def check_arrays(estimator: Any, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return X (n, p) and y (n,) as arrays, X in its own dtype and memory, not yet searched for NaN.
+
+    Sets ``n_features_in_`` and ``feature_names_in_`` on the estimator.
+    """
+    _refuse_text(X)
+    no_columns = getattr(X, "columns", None) is not None and len(X.columns) == 0
+    if getattr(X, "ndim", 2) == 2 and not no_columns and getattr(X, "shape", (1, 1))[1] == 0:
+        raise ValueError(
+            f"X has 0 feature(s) (shape={X.shape}) while a minimum of 1 is required; for an intercept alone "
+            "use the formula 'y ~ 1' or a data frame without columns."
+        )
+    X, y = validate_data(
+        estimator,
+        X,
+        y,
+        dtype="numeric",
+        ensure_all_finite=False,
+        ensure_min_features=0,
+        y_numeric=True,
+        multi_output=False,
+    )
+    return X, np.ascontiguousarray(y, dtype=np.float64)
+
+
+def check_rows(estimator: Any, X: Any) -> np.ndarray:
+    """Return X (n, p) for prediction, finite and with the columns of `fit`."""
+    _refuse_text(X)
+    return validate_data(estimator, X, reset=False, dtype=np.float64, ensure_min_features=0)
+
+
+def check_weights(sample_weight: Any, n: int) -> np.ndarray | None:
+    """Return the weights as an array of shape (n,), or None."""
+    if sample_weight is None:
+        return None
+    weights = _check_sample_weight(sample_weight, np.empty((n, 1)), dtype=np.float64)
+    if not np.all(np.isfinite(weights)):
+        raise ValueError(f"sample_weight holds NaN or infinity in row {int(np.argmin(np.isfinite(weights)))}.")
+    if np.any(weights < 0.0):
+        raise ValueError(
+            f"sample_weight must not be negative; got {weights.min():.4g} in row {int(np.argmin(weights))}."
+        )
+    if not np.any(weights > 0.0):
+        raise ValueError("sample_weight is zero for every row: at least one weight must not be zero.")
+    return weights
+
+
+def raise_not_finite(X: np.ndarray, y: np.ndarray, columns: tuple[str, ...]) -> None:
+    """Say which value of X or y is not finite, or too large to be squared."""
+    for start in range(0, len(y), 65536):
+        bad = ~np.isfinite(np.asarray(X[start : start + 65536], dtype=np.float64))
+        if bad.any():
+            row, column = np.argwhere(bad)[0]
+            kind = "NaN" if np.isnan(X[start + row, column]) else "infinity (inf)"
+            raise ValueError(
+                f"X contains {kind} in column {columns[column]!r}, row {start + row}; drop or impute such rows, or "
+                "use a formula, which leaves rows with missing values out."
+            )
+    bad = ~np.isfinite(y)
+    if bad.any():
+        row = int(np.argmax(bad))
+        kind = "NaN" if np.isnan(y[row]) else "infinity (inf)"
+        raise ValueError(f"y contains {kind} in row {row}; drop such rows.")
+    raise ValueError("X or y holds numbers so large that their squares overflow; divide them by a constant.")
+
+
+def _refuse_text(X: Any) -> None:
+    """Say which column of a data frame holds text, instead of that some string is no float."""
+    dtypes = getattr(X, "dtypes", None)
+    if dtypes is None or getattr(X, "columns", None) is None:
+        return
+    for name, dtype in zip(X.columns, dtypes, strict=True):
+        kind = str(dtype).lower()
+        text = kind.startswith(("str", "category", "categorical", "enum", "utf8"))
+        if kind == "object":
+            text = any(isinstance(value, str) for value in X[name].head(1000))
+        if text:
+            raise ValueError(
+                f"column {name!r} holds text, so X cannot be used as numbers: encode it, or use a formula, "
+                f"such as 'y ~ C({name})'."
+            )
