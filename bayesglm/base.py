@@ -88,10 +88,10 @@ class BayesianRegressor(RegressorMixin, BaseEstimator):
             self._design = design
         if summary.y_sd == 0.0:
             _warn_constant(summary)
-        elif summary.exact_fit:
+        elif self._priors.exact_fit:
             warnings.warn(
-                "The data are fitted to rounding error: coefficients are exact, and sigma is no more than the "
-                "resolution of the numbers themselves.",
+                "The data are fitted to rounding error: the coefficients are exact, and sigma is no more than the "
+                "resolution of the numbers, to which its prior was scaled.",
                 UserWarning,
                 stacklevel=2,
             )

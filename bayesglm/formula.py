@@ -284,7 +284,7 @@ class FormulaDesign:
                 "predictions depend on which rows are passed together; center(), standardize() and scale() "
                 "remember the training data instead",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -330,7 +330,7 @@ class _Dropped:
                 f"formula {self.formula!r}: dropped {self.n_dropped} of {self.n_rows} rows "
                 f"({self._reasons()})",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
 
 

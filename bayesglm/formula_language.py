@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+# Python's compiler gives up not much later; a sum of this many columns inside I() is still read.
+_DEEPEST = 1000
+
 
 @dataclass(frozen=True)
 class Parsed:
@@ -77,7 +80,7 @@ def parse(formula: str, intercept: bool = True) -> Parsed:
         raise ValueError(f"formula {formula!r} cannot be read: {error.message}{where}{hint}") from None
     except Exception:  # patsy's tokenizer stumbles over a few characters with an AssertionError and the like
         raise ValueError(
-            f"formula {formula!r} cannot be read: it holds characters that are no code"
+            f"formula {formula!r} cannot be read: it is too deeply nested, or holds what is no code"
         ) from None
     right, left = description.rhs_termlist, description.lhs_termlist
     for term in (*left, *right):
@@ -102,7 +105,7 @@ def _warn_of_empty_powers(tree: Any, formula: str) -> None:
             f"formula {formula!r}: the power of a single term is the term itself; write I({code}**2) for the "
             "square",
             UserWarning,
-            stacklevel=5,
+            stacklevel=8,
         )
     for node in tree.args:
         _warn_of_empty_powers(node, formula)
@@ -118,6 +121,8 @@ def _refuse_foreign_syntax(code: str, formula: str) -> None:
     if bars[1] and bars[2].isidentifier():  # no Python, so the syntax tree cannot tell
         _refuse_group_effect(bars[2], formula)
     for node, above in walk(syntax_tree(code, formula)):
+        if len(above) > _DEEPEST:
+            raise _too_deep(formula)
         if not isinstance(node, ast.BinOp) or any(isinstance(a, ast.Call) for a in above):
             continue  # inside a call, | and ^ are Python's own
         if isinstance(node.op, ast.BitOr):
@@ -135,11 +140,13 @@ def _refuse_group_effect(group: str, formula: str) -> NoReturn:
     )
 
 
-def walk(node: ast.AST, above: tuple[ast.AST, ...] = ()) -> Iterator[tuple[ast.AST, tuple[ast.AST, ...]]]:
-    """Every node of a tree with the nodes above it, outermost first."""
-    yield node, above
-    for child in ast.iter_child_nodes(node):
-        yield from walk(child, (*above, node))
+def walk(tree: ast.AST) -> Iterator[tuple[ast.AST, tuple[ast.AST, ...]]]:
+    """Every node of a tree in the order of the code, with the nodes above it, outermost first."""
+    waiting: list[tuple[ast.AST, tuple[ast.AST, ...]]] = [(tree, ())]
+    while waiting:
+        node, above = waiting.pop()
+        yield node, above
+        waiting += [(child, (*above, node)) for child in ast.iter_child_nodes(node)][::-1]
 
 
 def syntax_tree(code: str, formula: str) -> ast.AST:
@@ -149,7 +156,9 @@ def syntax_tree(code: str, formula: str) -> ast.AST:
         if isinstance(tree, ast.Tuple):
             raise ValueError("a comma where a sum is meant")
         return tree
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except (RecursionError, MemoryError):
+        raise _too_deep(formula) from None
+    except (SyntaxError, ValueError):
         raise ValueError(
             f"formula {formula!r} cannot be read: {code!r} is no Python expression; terms are joined by '+', "
             "sides by '~', and a column whose name is no Python name is written Q(\"my column\")"
@@ -169,3 +178,7 @@ def column_named_by(node: ast.AST) -> str | None:
 def is_call_of(node: ast.Call, name: str) -> bool:
     """Whether a call is ``name(...)``."""
     return isinstance(node.func, ast.Name) and node.func.id == name
+
+
+def _too_deep(formula: str) -> ValueError:
+    return ValueError(f"formula {formula!r} is nested too deeply; compute that column beforehand")

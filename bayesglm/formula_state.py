@@ -19,7 +19,7 @@ _BUILTINS = {name: getattr(builtins, name) for name in PYTHON_BUILTINS}
 
 @functools.lru_cache
 def _only_called(code: str) -> frozenset[str]:
-    """Names that are functions wherever they stand, as C in C(g): a column of that name must not hide them."""
+    """Names that are only functions, as C in C(g), so that no column of that name may hide them."""
     tree = ast.parse(code.strip(), mode="eval")
     functions = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
     others = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and node not in functions}

@@ -48,7 +48,7 @@ def _rough_fit(model: Model) -> tuple[np.ndarray, np.ndarray, float]:
     return beta, np.linalg.inv(A), sigma
 
 
-def grid_oracle(model: Model, coef_nodes: int = 80, sigma_nodes: int = 161, reach: float = 8.0) -> Oracle:
+def grid_oracle(model: Model, coef_nodes: int = 56, sigma_nodes: int = 121, reach: float = 8.0) -> Oracle:
     """Return the posterior of one or two coefficients under any priors, the intercept's normal or flat.
 
     Brute force: Gauss-Legendre panels in asinh-stretched coefficients, broken at every kink, times an equally
@@ -151,7 +151,7 @@ def grid_oracle(model: Model, coef_nodes: int = 80, sigma_nodes: int = 161, reac
         [(fine, np.exp(CubicSpline(log_sigma, by_sigma - by_sigma.max())(fine)))], np.exp
     )
     mass = np.exp(joint - top)
-    node, column = np.nonzero(mass > 1e-13)
+    node, column = np.nonzero(mass > 1e-10)
     weights, sigmas = mass[node, column], np.exp(log_sigma[column])
     variance = 1 / (total / sigmas**2 + s**-2.0) if model.fit_intercept else np.zeros(len(sigmas))
     middle = variance * (at[node] * total / sigmas**2 + m * s**-2.0) if model.fit_intercept else 0.0

@@ -1,14 +1,9 @@
-"""The patsy bridge as a whole: against patsy itself, from fit to predict, missing values, pickles."""
+"""The patsy bridge as a whole: against patsy itself, from fit to predict, with missing values."""
 
 import copy
-import io
-import os
 import pickle
-import subprocess
-import sys
 import warnings
 
-import joblib
 import numpy as np
 import pandas as pd
 import patsy
@@ -194,10 +189,11 @@ def test_rows_with_missing_values_are_dropped_with_one_warning(frame):
     frame.iloc[[3, 5], frame.columns.get_loc("g")] = None
     frame.iloc[7, frame.columns.get_loc("y")] = np.nan
     frame.iloc[9, frame.columns.get_loc("z")] = np.nan  # not in the formula
-    with pytest.warns(UserWarning) as caught:
+    with pytest.warns(
+        UserWarning, match=r"dropped 3 of 80 rows \(missing values in 'x', 'g', 'y'\)$"
+    ) as caught:
         design, data = FormulaDesign.learn("y ~ center(x) + C(g) + bs(x, df=4)", frame)
     assert len(caught) == 1
-    assert "dropped 3 of 80 rows (missing values in 'x', 'g', 'y')" in str(caught[0].message)
     np.testing.assert_array_equal(np.flatnonzero(~data.kept), [3, 5, 7])
     assert np.isfinite(data.X).all()
     # The factors learn from the kept rows alone: the fit is that of the frame without the others.
@@ -253,11 +249,11 @@ def test_nothing_left(frame):
 
 def test_infinity_is_an_error_at_fit_and_predict(frame):
     frame.iloc[6, frame.columns.get_loc("x")] = 0.0
-    with pytest.raises(ValueError, match="term 'np.log\\(x\\)' is infinite or not a number in row 6"):
+    with pytest.raises(ValueError, match=r"term 'np.log\(x\)' is infinite or not a number in row 6"):
         learn("y ~ z + np.log(x)", frame)
     design, _ = learn("y ~ z + np.log(x)", frame.drop(index=frame.index[6]))
     frame.iloc[2, frame.columns.get_loc("z")] = np.nan  # rows count in the frame, not among the complete
-    with pytest.raises(ValueError, match="term 'np.log\\(x\\)' is infinite or not a number in row 6"):
+    with pytest.raises(ValueError, match=r"term 'np.log\(x\)' is infinite or not a number in row 6"):
         design.transform(frame)
 
 
@@ -280,7 +276,7 @@ def test_unknown_level(formula, frame):
     new = pd.DataFrame({"g": ["a", None, "zz", "b", "yy"], "x": 1.0})
     for g in (new["g"], new["g"].astype("category")):
         with pytest.raises(
-            ValueError, match="level.* 'zz', 'yy', first in row 2; its levels are '.', '.', '.'"
+            ValueError, match=r"level.* 'zz', 'yy', first in row 2; its levels are '.', '.', '.'"
         ):
             design.transform(new.assign(g=g))
 
@@ -335,7 +331,7 @@ def test_missing_column_at_predict_never_comes_from_the_caller(frame):
     design, _ = learn("y ~ x + z", frame)
     x = z = np.ones(3)
     with pytest.raises(
-        ValueError, match="needs the column 'z', which the frame does not have .*did you mean 'Z'"
+        ValueError, match=r"needs the column 'z', which the frame does not have .*did you mean 'Z'"
     ):
         design.transform({"x": x, "Z": z})
     design, _ = learn("y ~ x + half(z)", frame, namespace={"half": np.sqrt, "x": 3.0})
@@ -358,100 +354,3 @@ def test_a_term_that_depends_on_the_other_rows_is_told(frame):
     learn("y ~ np.where(x > 1, x, 1) + np.clip(z, 0, 1) + decade(k)", frame, namespace={"decade": decade})
     with pytest.warns(UserWarning, match=r"write I\(x\*\*2\) for the square"):
         FormulaDesign.learn("y ~ x + x**2", frame)
-
-
-# ---- pickles
-
-
-class Largest:
-    """A stateful transform of a user's own."""
-
-    def memorize_chunk(self, x):
-        self.largest = max(getattr(self, "largest", -np.inf), np.max(x))
-
-    def memorize_finish(self):
-        pass
-
-    def transform(self, x):
-        return x / self.largest
-
-
-relative = patsy.stateful_transform(Largest)
-
-
-def test_user_functions_and_transforms(frame):
-    namespace = {"decade": decade, "relative": relative, "knots": [0.5, 1.0], "unused": object()}
-    design, data = learn("y ~ decade(k) + relative(x) + bs(z, knots=knots)", frame, namespace=namespace)
-    np.testing.assert_array_equal(data.X[:, 1], frame["x"] / frame["x"].max())
-    again = pickle.loads(pickle.dumps(design))
-    np.testing.assert_array_equal(again.transform(frame.iloc[:9]), data.X[:9])
-
-
-def test_local_functions_work_wherever_python_can_copy_them(frame):
-    cloudpickle = pytest.importorskip("cloudpickle")
-    design, data = learn("y ~ double(x)", frame, namespace={"double": lambda x: 2 * x})
-    for again in (copy.deepcopy(design), pickle.loads(cloudpickle.dumps(design))):
-        np.testing.assert_array_equal(again.transform(frame), data.X)
-    with pytest.raises((pickle.PicklingError, AttributeError), match="lambda"):
-        pickle.dumps(design)
-
-
-def test_pickle_is_small_and_without_data():
-    rng = np.random.default_rng(0)
-    n = 10_000
-    big = {name: rng.uniform(1, 2, n) for name in "yxzw"} | {"g": rng.choice(list("abcd"), n)}
-    formula = "y ~ standardize(x) + bs(z, df=6) + te(cr(w, df=4), cc(x, df=4)) + C(g, Sum):x + np.log(w)"
-    design, data = learn(formula, big)
-    assert len(pickle.dumps(design)) < 20_000
-    file = io.BytesIO()
-    joblib.dump(design, file)
-    file.seek(0)
-    np.testing.assert_array_equal(joblib.load(file).transform(big), data.X)
-    assert pickle.dumps(pickle.loads(pickle.dumps(design))) == pickle.dumps(
-        pickle.loads(pickle.dumps(design))
-    )
-
-
-def test_fresh_process(frame, tmp_path):
-    """Unpickled at module level of a script, where other packages fail, with variables of the same names about."""
-    formula = (
-        "np.log(x) ~ standardize(z) + bs(x, df=4) + te(cr(x, df=3), cc(z, df=3)) + C(g, Poly):center(x) + cat + C(k) + "
-        "I(np.sqrt(z)) + Q('my y') + shift(x, by)"
-    )
-    (tmp_path / "helpers.py").write_text("def shift(x, by):\n    return x + by\n")
-    sys.path.insert(0, str(tmp_path))
-    try:
-        from helpers import shift
-
-        design, data = learn(formula, frame, namespace={"shift": shift, "by": np.arange(3.0)[2]})
-        (tmp_path / "design.pickle").write_bytes(pickle.dumps((design, frame)))
-    finally:
-        sys.path.remove(str(tmp_path))
-    script = tmp_path / "script.py"
-    script.write_text(
-        "import pickle, sys\n"
-        "x = z = g = cat = np = None\n"
-        "design, frame = pickle.loads(open(sys.argv[1], 'rb').read())\n"
-        "sys.stdout.buffer.write(design.transform(frame).tobytes() + design.response_of(frame).tobytes())\n"
-    )
-    search = os.pathsep.join([str(tmp_path), *(path for path in sys.path if path)])
-    done = subprocess.run(
-        [sys.executable, str(script), str(tmp_path / "design.pickle")],
-        env={**os.environ, "PYTHONPATH": search},
-        capture_output=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr.decode()
-    assert done.stdout == data.X.tobytes() + data.y.tobytes()
-
-
-def test_patsy_and_pandas_are_imported_late():
-    code = "import bayesglm.formula, sys; print([m for m in ('patsy', 'pandas') if m in sys.modules])"
-    search = os.pathsep.join(path for path in sys.path if path)
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONPATH": search},
-        capture_output=True,
-        check=True,
-    )
-    assert done.stdout.strip() == b"[]"

@@ -28,7 +28,7 @@ def learn(formula, frame=FRAME, **options):
         ("y ~ x ~ g", "cannot be read: ~ can only be used once"),
         ("y ~ np.log(x", "cannot be read: unclosed bracket .* at 'np.log\\(x'"),
         ("y ~ 'x", "cannot be read: error tokenizing"),
-        ("y ~ \\x", "holds characters that are no code"),
+        ("y ~ \\x", "cannot be read: "),
         ("y ~ x g", "'x g' is no Python expression"),
         ("y ~ x, g", "'x, g' is no Python expression"),
         ("y ~ my y", 'written Q\\("my column"\\)'),
@@ -64,6 +64,7 @@ def learn(formula, frame=FRAME, **options):
         ("y ~ np.log(g)", "term 'np.log\\(g\\)' cannot be computed: TypeError"),
         ("y ~ I(1j * x)", "complex; use its real part"),
         ("y ~ C(g, Treatment('q'))", "'q' not found"),
+        (f"y ~ I({'+'.join(['x'] * 2000)})", "nested too deeply"),
         ("y ~ bs(x)", "must specify either df or knots"),
     ],
 )
@@ -87,7 +88,7 @@ def test_arguments_of_the_wrong_kind():
 
 def test_dotted_and_hidden_columns():
     frame = FRAME.assign(**{"w.kg": [1.0, 2.0, 4.0], "_merge": [0.0, 1.0, 0.0], "id": [3.0, 1.0, 1.0]})
-    with pytest.raises(ValueError, match="write the column 'w.kg' as Q\\('w.kg'\\)"):
+    with pytest.raises(ValueError, match=r"write the column 'w.kg' as Q\('w.kg'\)"):
         learn("y ~ w.kg", frame)
     _, data = learn("y ~ Q('w.kg') + _merge + id", frame)  # columns come first, whatever their names
     np.testing.assert_array_equal(data.X, frame[["w.kg", "_merge", "id"]])
@@ -112,7 +113,7 @@ def test_order_of_names():
         "I(__import__('os').getpid() * x)",
         "I(eval('1') * x)",
         "I(exec('1') or x)",
-        "I(open('/etc/passwd').read() and x)",
+        "I(open('file').read() and x)",
         "I(compile('1', '', 'eval') and x)",
         "I(getattr(x, 'values'))",
         "I(globals() and x)",
@@ -132,22 +133,22 @@ def test_order_of_names():
         "I((w := x))",
         "I([v for v in x])",
         "I((lambda v: v)(x))",
-        "I(np.load('/tmp/x') * x)",
-        "I(np.save('/tmp/x', x) or x)",
-        "I(np.savetxt('/tmp/x', x) or x)",
-        "I(np.fromfile('/tmp/x') * x)",
-        "I(np.genfromtxt('/tmp/x') * x)",
-        "I(np.memmap('/tmp/x') * x)",
+        "I(np.load('file') * x)",
+        "I(np.save('file', x) or x)",
+        "I(np.savetxt('file', x) or x)",
+        "I(np.fromfile('file') * x)",
+        "I(np.genfromtxt('file') * x)",
+        "I(np.memmap('file') * x)",
         "I(np.lib.format and x)",
         "I(np.ctypeslib and x)",
         "I(np.random.normal() * x)",
         "I(np.vectorize(x))",
         "I(np.bmat('x'))",
-        "I([np][0].load('/tmp/x'))",
-        "I(x.tofile('/tmp/x') or x)",
-        "I(x.to_csv('/tmp/x') or x)",
-        "I(x.to_pickle('/tmp/x') or x)",
-        "I(x.values.dump('/tmp/x') or x)",
+        "I([np][0].load('file'))",
+        "I(x.tofile('file') or x)",
+        "I(x.to_csv('file') or x)",
+        "I(x.to_pickle('file') or x)",
+        "I(x.values.dump('file') or x)",
         "I(x.apply('to_csv'))",
         "I(x.agg('to_pickle'))",
         "I(x.pipe(abs))",
@@ -197,6 +198,7 @@ def test_code_that_is_allowed():
         "I(-x if True else x)": [-1, -3, -2],
         "np.add.reduce([x, x])": [2, 6, 4],
     }
+    terms["I(" + "+".join(["x"] * 400) + ")"] = [400, 1200, 800]
     for term, expected in terms.items():
         design, data = learn(f"y ~ {term}", namespace=namespace)
         np.testing.assert_array_equal(data.X[:, 0], expected, err_msg=term)

@@ -55,7 +55,7 @@ def within_error(sampled, truth, name):
 
 def test_importance_sampling_agrees_with_quadrature():
     model = problem(3, intercept=stats.norm(1, 2))
-    exact, sampled = gaussian_oracle(model), sampling_oracle(model, draws=200_000)
+    exact, sampled = gaussian_oracle(model), sampling_oracle(model, draws=100_000)
     assert effective_draws(sampled) > 50_000
     for name in exact.marginals:
         within_error(sampled, exact, name)
@@ -82,7 +82,7 @@ def test_flat_priors_give_student_t():
 def test_brute_force_and_importance_sampling_agree_off_the_gaussian_path(prior):
     plain = problem(2)
     model = Model(plain.X, plain.y, [prior, prior], stats.invgamma(3, 0, 2), weights=plain.weights)
-    brute, sampled = grid_oracle(model), sampling_oracle(model, draws=200_000)
+    brute, sampled = grid_oracle(model), sampling_oracle(model, draws=100_000)
     for name in brute.marginals:
         within_error(sampled, brute, name)
 

@@ -91,7 +91,7 @@ class ConditionalGaussian:
     def __init__(self, summary: Summary, prior: GaussianPrior):
         intercept, rank = summary.intercept, summary.rank
         k = prior.loc.size
-        degrees = max(summary.n_rows - rank - intercept, 1)
+        degrees = max(summary.weight - rank - intercept, 1.0)
         start = float(np.clip(np.sqrt(summary.rss / degrees), 1e-4, 1.0))
 
         likelihood = np.zeros((rank + intercept, k))

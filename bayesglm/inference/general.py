@@ -102,9 +102,10 @@ def _to_logarithms(shift: np.ndarray, factor: np.ndarray, where: np.ndarray) -> 
     """
     mean = shift[where]
     sd = np.sqrt(np.sum(factor[where] ** 2, axis=1))
-    ratio = mean / sd
+    # Far below zero the tail is exponential: nothing is gained, and all digits lost, beyond 1,000 sds.
+    ratio = np.maximum(mean / sd, -1e3)
     hazard = np.exp(-0.5 * ratio**2 - 0.5 * np.log(2.0 * np.pi) - log_ndtr(ratio))
-    cut_mean = np.maximum(mean + sd * hazard, 1e-3 * sd)
+    cut_mean = sd * (ratio + hazard)
     cut_sd = sd * np.sqrt(np.clip(1.0 - hazard * (ratio + hazard), 1e-6, 1.0))
     shift[where] = np.log(cut_mean)
     factor[where] *= (cut_sd / cut_mean / sd)[:, np.newaxis]

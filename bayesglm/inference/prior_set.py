@@ -92,6 +92,8 @@ class PriorSet:
         Coefficients that must be positive.
     labels : tuple of str
         What each prior in ``coef`` is for, in the report.
+    exact_fit : bool
+        Whether the data are fitted to rounding error, so that sigma's prior was replaced.
     """
 
     coef: tuple[Prior, ...]
@@ -100,6 +102,7 @@ class PriorSet:
     centred: bool
     positive: np.ndarray
     labels: tuple[str, ...]
+    exact_fit: bool
 
     def standardised(self, summary: Summary) -> StandardisedPriors:
         """Carry the priors over to the units of ``summary``."""
@@ -215,7 +218,8 @@ def resolve(
     given = HalfStudentT(df=DEFAULT_SIGMA_DF, autoscale=True)
     if sigma_prior is not None:
         given = _as_prior(sigma_prior, "sigma_prior")
-    if summary.exact_fit:
+    exact_fit = summary.exact_fit and not np.any(flags & (summary.least_squares < 0.0))
+    if exact_fit:
         # The likelihood grows without bound as sigma goes to 0 and says nothing of how far: only a prior at
         # the resolution of the numbers keeps sigma there (one degree of freedom leaves log sigma uniform).
         given = HalfStudentT(df=DEFAULT_SIGMA_DF, scale=float(np.sqrt(summary.rss / summary.weight) * summary.y_unit))
@@ -228,6 +232,7 @@ def resolve(
         centred=bool(center) or intercept_prior is None,
         positive=flags,
         labels=tuple(label for label, *_ in parts),
+        exact_fit=exact_fit,
     )
 
 

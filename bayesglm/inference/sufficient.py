@@ -58,6 +58,8 @@ class Summary:
         c with F'c the weighted cross-products of predictors and y.
     rss : float
         Weighted residual sum of squares of the least-squares fit; at least what rounding leaves.
+    least_squares : ndarray of shape (p,)
+        The least-squares coefficients (of least norm, if there are many).
     null : ndarray of shape (p - rank, p)
         Orthonormal directions along which the predictors do not vary.
     singular : ndarray of shape (p,) or None
@@ -78,6 +80,7 @@ class Summary:
     factor: np.ndarray
     rotated: np.ndarray
     rss: float
+    least_squares: np.ndarray
     null: np.ndarray
     singular: np.ndarray | None
     exact_fit: bool
@@ -239,9 +242,10 @@ def summarize(
     least_squares = np.linalg.lstsq(factor, rotated, rcond=None)[0] if p else np.zeros(0)
     resolution = EPS * (magnitude[-1] / unit[-1] + np.abs(least_squares) @ (magnitude[:-1] / unit[:-1]))
     floor = weight * (resolution if resolution > 0.0 else EPS) ** 2
-    degrees = n_rows - factor.shape[0] - intercept
-    exact_fit = degrees > 0 and rss <= 100.0 * floor
-    if degrees <= 0:
+    # Weights are frequencies, so it is their sum that has to exceed what is fitted.
+    degrees = weight - factor.shape[0] - intercept
+    exact_fit = degrees > 1e-9 and rss <= 100.0 * floor
+    if degrees <= 1e-9:
         rss = 0.0
     return Summary(
         n_rows=n_rows,
@@ -256,6 +260,7 @@ def summarize(
         factor=factor,
         rotated=rotated,
         rss=max(rss, floor) if exact_fit else rss,
+        least_squares=least_squares,
         null=null,
         singular=singular,
         exact_fit=exact_fit,

@@ -7,7 +7,7 @@ from bayesglm.kernel.target cimport Target
 cdef class ScaleTarget(Target):
     cdef readonly object settings
     cdef double weight, rss, first_knot, knot_step
-    cdef double[::1] likelihood, prior_precision, gap, knots, knot_slopes
+    cdef const double[::1] likelihood, prior_precision, gap, knots, knot_slopes
     cdef Prior sigma_prior
     cdef double locate(self, double t, double* width, double* bend) noexcept nogil
     cdef double marginal(self, double log_sigma, double* slope) noexcept nogil
@@ -17,9 +17,9 @@ cdef class CorrectedTarget(Target):
     cdef readonly object settings
     cdef readonly ScaleTarget scale
     cdef Py_ssize_t k, intercept
-    cdef double[:, ::1] basis
-    cdef double[::1] data_precision, prior_precision, prior_mean, gap, shift
-    cdef double[::1] normal_mean, normal_precision
+    cdef const double[:, ::1] basis
+    cdef const double[::1] data_precision, prior_precision, prior_mean, gap, shift
+    cdef const double[::1] normal_mean, normal_precision
     cdef Prior coef_prior, intercept_prior
     cdef double[::1] z, width, theta, grad_theta, grad_z
 
@@ -29,8 +29,8 @@ cdef class SummaryTarget(Target):
     cdef double weight, rss, y_mean
     cdef Py_ssize_t n_coef, n_rows
     cdef bint intercept
-    cdef double[:, ::1] factor
-    cdef double[::1] rotated, x_mean, shift
-    cdef unsigned char[::1] positive
+    cdef const double[:, ::1] factor
+    cdef const double[::1] rotated, shift
+    cdef const unsigned char[::1] positive
     cdef Prior coef_prior, intercept_prior, sigma_prior
     cdef double[::1] beta, grad_beta, residual

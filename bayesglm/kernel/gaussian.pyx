@@ -221,7 +221,7 @@ cdef class CorrectedTarget(Target):
             self.width[j] = 1.0 / sqrt(total)
             self.z[j] = self.prior_mean[j] + data / total * self.gap[j] + self.width[j] * q[j]
         # Row-major basis is its transpose to BLAS: theta := basis z, grad_z := basis' grad_theta.
-        dgemv("T", &size, &size, &alpha, &self.basis[0, 0], &size, &self.z[0], &one, &zero, &self.theta[0], &one)
+        dgemv("T", &size, &size, &alpha, <double*>&self.basis[0, 0], &size, &self.z[0], &one, &zero, &self.theta[0], &one)
         for j in range(first, k):
             distance = self.theta[j] - self.normal_mean[j]
             value += 0.5 * self.normal_precision[j] * distance * distance
@@ -239,7 +239,7 @@ cdef class CorrectedTarget(Target):
             self.grad_theta[0] = slope
             for j in range(1, k):
                 self.grad_theta[j] -= self.shift[j - 1] * slope
-        dgemv("N", &size, &size, &alpha, &self.basis[0, 0], &size, &self.grad_theta[0], &one, &zero,
+        dgemv("N", &size, &size, &alpha, <double*>&self.basis[0, 0], &size, &self.grad_theta[0], &one, &zero,
               &self.grad_z[0], &one)
         for j in range(k):
             grad[j] += self.width[j] * self.grad_z[j]
@@ -333,11 +333,11 @@ cdef class SummaryTarget(Target):
                 for j in range(rows):
                     self.residual[j] = self.rotated[j]
                 scale = -1.0
-                dgemv("T", &columns, &rows, &alpha, &self.factor[0, 0], &columns, &self.beta[0], &one, &scale,
+                dgemv("T", &columns, &rows, &alpha, <double*>&self.factor[0, 0], &columns, &self.beta[0], &one, &scale,
                       &self.residual[0], &one)
                 squares += dot(&self.residual[0], &self.residual[0], rows)
                 scale = -precision
-                dgemv("N", &columns, &rows, &scale, &self.factor[0, 0], &columns, &self.residual[0], &one, &zero,
+                dgemv("N", &columns, &rows, &scale, <double*>&self.factor[0, 0], &columns, &self.residual[0], &one, &zero,
                       &self.grad_beta[0], &one)
             value += self.coef_prior.add(&self.beta[0], &self.grad_beta[0])
         if self.intercept:

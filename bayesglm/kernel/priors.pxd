@@ -4,8 +4,8 @@
 cdef class Prior:
     cdef public object autoscale
     cdef Py_ssize_t n
-    cdef Py_ssize_t[::1] index
-    cdef double[::1] loc_, inverse_scale
+    cdef const Py_ssize_t[::1] index
+    cdef const double[::1] loc_, inverse_scale
     cdef double log_constant
     cdef readonly object bound
     cdef double add(self, const double* x, double* grad) noexcept nogil

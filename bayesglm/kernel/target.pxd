@@ -12,8 +12,8 @@ cdef class AffineTarget(Target):
     cdef readonly Target inner
     cdef readonly object shift
     cdef readonly object factor
-    cdef double[::1] _shift
-    cdef double[:, ::1] _factor
+    cdef const double[::1] _shift
+    cdef const double[:, ::1] _factor
     cdef double[::1] _q
     cdef double[::1] _grad
 

@@ -70,9 +70,9 @@ cdef class AffineTarget(Target):
         cdef double alpha = 1.0, zero = 0.0, value
         memcpy(&self._q[0], &self._shift[0], self.dim * sizeof(double))
         # Row-major factor is its transpose to BLAS: q := factor z + shift, grad := factor' g.
-        dgemv("T", &n, &n, &alpha, &self._factor[0, 0], &n, <double*>q, &one, &alpha, &self._q[0], &one)
+        dgemv("T", &n, &n, &alpha, <double*>&self._factor[0, 0], &n, <double*>q, &one, &alpha, &self._q[0], &one)
         value = self.inner.logp_grad(&self._q[0], &self._grad[0])
-        dgemv("N", &n, &n, &alpha, &self._factor[0, 0], &n, &self._grad[0], &one, &zero, grad, &one)
+        dgemv("N", &n, &n, &alpha, <double*>&self._factor[0, 0], &n, &self._grad[0], &one, &zero, grad, &one)
         return value
 
     cpdef Target clone(self):

@@ -1,0 +1,157 @@
+"""What linear regression costs: fits, effective draws and memory, beside scikit-learn in the same run.
+
+Run ``python tests/performance/linear.py`` on a quiet machine; names of sections may be given to run only
+those. Times are medians after a warm-up call, with the fastest in brackets; ratios are of medians taken
+alternately.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn.datasets import load_diabetes
+from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.model_selection import GridSearchCV
+from workloads import autoregressive, regression, tutorial
+
+from bayesglm import BayesianLinearRegression, HalfCauchy, Normal
+
+TUTORIAL: dict[str, Any] = {
+    "prior": Normal(0, 20),
+    "intercept_prior": Normal(0, 20),
+    "center": False,
+    "sigma_prior": HalfCauchy(10),
+    "draws": 3000,
+}
+
+
+def times(calls: list[Callable[[], Any]], repeats: int) -> list[np.ndarray]:
+    """Return the seconds of each call, made in turn ``repeats`` times after one that is not counted."""
+    for call in calls:
+        call()
+    out = np.empty((len(calls), repeats))
+    for r in range(repeats):
+        for i, call in enumerate(calls):
+            start = time.perf_counter()
+            call()
+            out[i, r] = time.perf_counter() - start
+    return list(out)
+
+
+def milliseconds(seconds: np.ndarray) -> str:
+    return f"{1e3 * np.median(seconds):8.1f} ms ({1e3 * seconds.min():.1f})"
+
+
+def tutorial_model() -> None:
+    """The tutorial's model: 4 chains of 3,000 draws."""
+    X, y = tutorial()
+    model = BayesianLinearRegression(random_state=0, **TUTORIAL)
+    (spent,) = times([lambda: model.fit(X, y)], 41)
+    ess = model.posterior_.diagnostics.ess_bulk.min()
+    print(f"tutorial, 4 x 3000 draws: fit {milliseconds(spent)}, aim 18")
+    print(f"  bulk ESS of the worst parameter {ess:,.0f}: {ess / np.median(spent):,.0f} per second, aim 900,000")
+
+
+def small_fits() -> None:
+    """Fits of 4 x 1000 draws at the defaults."""
+    for name, (X, y), aim in [
+        ("1,000 x 10", regression(1_000, 10), 15),
+        ("10,000 x 50, AR(0.95)", autoregressive(10_000, 50, 0.95), 40),
+    ]:
+        model = BayesianLinearRegression(random_state=0)
+        (spent,) = times([lambda: model.fit(X, y)], 21)  # noqa: B023 - called at once
+        worst = model.posterior_.diagnostics
+        print(
+            f"{name}: fit {milliseconds(spent)}, aim {aim}; bulk ESS {worst.ess_bulk.min():,.0f}, "
+            f"tail ESS {worst.ess_tail.min():,.0f}"
+        )
+
+
+def against_point_estimates() -> None:
+    """Whole posteriors against scikit-learn's point estimates."""
+    for n, p, repeats, aims in [(100_000, 20, 15, (0.7, None)), (1_000_000, 50, 5, (0.2, 1.0))]:
+        X, y = regression(n, p)
+        calls = [
+            lambda: BayesianLinearRegression(random_state=0).fit(X, y),  # noqa: B023
+            lambda: LinearRegression().fit(X, y),  # noqa: B023
+            lambda: Ridge().fit(X, y),  # noqa: B023
+        ]
+        ours, least_squares, ridge = times(calls, repeats)
+        print(f"{n:,} x {p}: fit {milliseconds(ours)}")
+        for name, theirs, aim in [("LinearRegression", least_squares, aims[0]), ("Ridge", ridge, aims[1])]:
+            ratio = np.median(ours) / np.median(theirs)
+            print(f"  {name} {milliseconds(theirs)}: ratio {ratio:.2f}" + (f", aim {aim}" if aim else ""))
+
+
+def memory() -> None:
+    """Peak memory of a fit beyond the data, in a process of its own."""
+    code = (
+        "import sys, tracemalloc; sys.path.insert(0, 'tests/performance')\n"
+        "from bayesglm import BayesianLinearRegression\n"
+        "from workloads import regression\n"
+        "BayesianLinearRegression().fit(*regression(1000, 50))\n"
+        "X, y = regression(1_000_000, 50)\n"
+        "tracemalloc.start()\n"
+        "BayesianLinearRegression().fit(X, y)\n"
+        "print(tracemalloc.get_traced_memory()[1] / 2**20)"
+    )
+    print(f"1,000,000 x 50 (400 MB): {float(_python(code)):.0f} MB beyond the data, aim 100")
+
+
+def grid_search() -> None:
+    """A hundred fits: 20 prior scales in 5 folds on diabetes."""
+    X, y = load_diabetes(return_X_y=True)
+    search = GridSearchCV(
+        BayesianLinearRegression(random_state=0), {"prior_scale": np.logspace(-3, 1, 20)}, cv=5, n_jobs=1
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        (spent,) = times([lambda: search.fit(X, y)], 3)
+    print(f"GridSearchCV, 20 prior scales x 5 folds on diabetes: {np.median(spent):.2f} s, aim 2.5")
+
+
+def start_up() -> None:
+    """Import, and a fresh process from import to the tutorial's draws."""
+    code = (
+        "import time; import sklearn.linear_model; start = time.perf_counter(); import bayesglm\n"
+        "print(time.perf_counter() - start)"
+    )
+    own = sorted(float(_python(code)) for _ in range(7))[3]
+    print(f"import bayesglm after sklearn.linear_model: {own:.3f} s, aim 0.1")
+    fresh = (
+        "import numpy as np; from bayesglm import BayesianLinearRegression, Normal, HalfCauchy\n"
+        "x = np.linspace(0, 1, 200); y = 1 + 2 * x + np.random.default_rng(0).normal(0, 0.5, 200)\n"
+        "BayesianLinearRegression(prior=Normal(0, 20), intercept_prior=Normal(0, 20), center=False,\n"
+        "    sigma_prior=HalfCauchy(10), draws=3000, random_state=0).fit(x[:, None], y); print(0)"
+    )
+    for name, script, aim in [("scikit-learn's import alone", "import sklearn.linear_model; print(0)", None),
+                              ("import to the tutorial's draws", fresh, 1.7)]:
+        spent = []
+        for _ in range(7):
+            start = time.perf_counter()
+            _python(script)
+            spent.append(time.perf_counter() - start)
+        print(f"fresh process, {name}: {np.median(spent):.2f} s" + (f", aim {aim}" if aim else ""))
+
+
+def _python(code: str) -> str:
+    """Return what a fresh interpreter prints."""
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
+    return run.stdout
+
+
+SECTIONS = [tutorial_model, small_fits, against_point_estimates, memory, grid_search, start_up]
+
+if __name__ == "__main__":
+    wanted = sys.argv[1:] or [section.__name__ for section in SECTIONS]
+    for section in SECTIONS:
+        if section.__name__ in wanted:
+            section()
