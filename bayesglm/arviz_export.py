@@ -125,6 +125,61 @@ def to_arviz(
     return _container(datasets, record)
 
 
+def gaussian_groups(
+    draws: Mapping[str, np.ndarray],
+    X: np.ndarray,
+    y: np.ndarray,
+    response: str,
+    rng: np.random.Generator,
+    prior: Mapping[str, np.ndarray] | None = None,
+) -> dict[str, dict[str, np.ndarray]]:
+    """Compute the groups that depend on the data, for a model with Gaussian noise.
+
+    Parameters
+    ----------
+    draws : mapping of ndarray
+        ``Intercept`` (chain, draw; may be absent), ``coef`` (chain, draw, p), ``sigma`` (chain, draw).
+    X : ndarray of shape (n, p)
+    y : ndarray of shape (n,)
+    response : str
+        Name of the response.
+    rng : numpy.random.Generator
+        Of the predictive draws.
+    prior : mapping of ndarray or None, default None
+        As many draws of the prior, with one dimension in place of (chain, draw).
+
+    Returns
+    -------
+    dict
+        ``posterior``, ``posterior_predictive``, ``log_likelihood``, ``observed_data``, ``constant_data`` and,
+        given `prior`, ``prior`` and ``prior_predictive``.
+    """
+    mean, sigma = _line(draws, X), draws["sigma"][..., np.newaxis]
+    log_likelihood = -0.5 * ((y - mean) / sigma) ** 2 - np.log(sigma) - 0.5 * np.log(2.0 * np.pi)
+    groups = {
+        "posterior": dict(draws),
+        "posterior_predictive": {response: mean + sigma * rng.standard_normal(mean.shape)},
+        "log_likelihood": {response: log_likelihood},
+        "observed_data": {response: y},
+        "constant_data": {"X": X},
+    }
+    if prior is not None:
+        shape = draws["sigma"].shape
+        shaped = {name: values.reshape(*shape, *values.shape[1:]) for name, values in prior.items()}
+        mean = _line(shaped, X)
+        mean += shaped["sigma"][..., np.newaxis] * rng.standard_normal(mean.shape)
+        groups["prior"], groups["prior_predictive"] = shaped, {response: mean}
+    return groups
+
+
+def _line(draws: Mapping[str, np.ndarray], X: np.ndarray) -> np.ndarray:
+    """Return the regression lines of draws at the rows of X, shape (chain, draw, n)."""
+    mean = draws["coef"] @ X.T
+    if "Intercept" in draws:
+        mean += draws["Intercept"][..., np.newaxis]
+    return mean
+
+
 def _container(datasets: dict[str, Any], attrs: dict[str, Any]) -> Any:
     """The datasets in what the installed ArviZ works with."""
     # Not hasattr(arviz, "InferenceData"): 1.x answers that with DataTree and a warning. And for a DataTree

@@ -5,15 +5,16 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
 from bayesglm import prediction
+from bayesglm.arviz_export import gaussian_groups, to_arviz
 from bayesglm.formula import FormulaDesign
-from bayesglm.inference.gaussian import NotIdentified
+from bayesglm.inference.gaussian import NotIdentifiedError
 from bayesglm.inference.posterior import Posterior
 from bayesglm.inference.prior_set import PriorSet, resolve
 from bayesglm.inference.route import Route, warn
@@ -29,15 +30,20 @@ from bayesglm.validation import (
     check_memory,
     check_rows,
     check_weights,
+    constant_response,
+    not_identified,
     raise_not_finite,
 )
+
+#: Which child of the seed predictive draws use: far beyond any number of chains.
+PREDICTIVE_STREAM = 1 << 20
 
 
 class BayesianRegressor(RegressorMixin, BaseEstimator):
     """Base of the regressors; not for use by itself. Arguments are those of the subclasses."""
 
     # scikit-learn's metadata routing: return_std passes through pipelines without being asked for.
-    __metadata_request__predict = {"return_std": True}
+    __metadata_request__predict: ClassVar[dict[str, bool]] = {"return_std": True}
 
     formula: str | None
     formula_namespace: Mapping[str, Any] | None
@@ -78,16 +84,20 @@ class BayesianRegressor(RegressorMixin, BaseEstimator):
             settings = self._settings()
             design, arrays, names, terms, weights = self._read(X, y, sample_weight)
             check_memory(settings.chains, settings.draws, len(names) + 2)
-            intercept = check_bool(self.fit_intercept, "fit_intercept") and (design is None or design.intercept)
+            intercept = check_bool(self.fit_intercept, "fit_intercept") and (
+                design is None or design.intercept
+            )
             with one_blas_thread():
                 try:
-                    summary = summarize(*arrays, weights, intercept=intercept, n_threads=settings.n_threads)
+                    summary = summarize(
+                        arrays[0], arrays[1], weights, intercept=intercept, n_threads=settings.n_threads
+                    )
                 except FloatingPointError:
-                    raise_not_finite(*arrays, names)
+                    raise_not_finite(arrays[0], arrays[1], names)
                 self._sample(summary, settings, names, terms)
             self._design = design
         if summary.y_sd == 0.0:
-            _warn_constant(summary)
+            warnings.warn(constant_response(summary), UserWarning, stacklevel=2)
         elif self._priors.exact_fit:
             warnings.warn(
                 "The data are fitted to rounding error: the coefficients are exact, and sigma is no more than the "
@@ -192,7 +202,9 @@ class BayesianRegressor(RegressorMixin, BaseEstimator):
         from sklearn.metrics import r2_score
 
         fitted = rows[kept] @ self.coef_ + self.intercept_
-        return float(r2_score(observed[kept], fitted, sample_weight=None if weights is None else weights[kept]))
+        return float(
+            r2_score(observed[kept], fitted, sample_weight=None if weights is None else weights[kept])
+        )
 
     # -- posterior -----------------------------------------------------------------------------------
 
@@ -249,34 +261,13 @@ class BayesianRegressor(RegressorMixin, BaseEstimator):
         rows, observed = rows[kept], observed[kept]
         check_bool(prior, "prior")
         seeds = seed_sequence(self.posterior_.entropy if random_state is None else random_state)
-        seeds = np.random.SeedSequence(seeds.entropy, spawn_key=(1 << 20,))
-        rng = np.random.default_rng(seeds)
-        posterior = self.posterior_
-        draws = posterior.draws
-        chains, size = draws["sigma"].shape
-        response = self._response
-        mean = np.moveaxis(rows @ np.moveaxis(draws["coef"], -1, 1), 1, -1)
-        if "Intercept" in draws:
-            mean += draws["Intercept"][..., np.newaxis]
-        sigma = draws["sigma"][..., np.newaxis]
-        with np.errstate(over="ignore"):
-            log_likelihood = -0.5 * ((observed - mean) / sigma) ** 2 - np.log(sigma) - 0.5 * np.log(2.0 * np.pi)
-        groups = {
-            "posterior": draws,
-            "sample_stats": posterior.stats,
-            "posterior_predictive": {response: mean + sigma * rng.standard_normal(mean.shape)},
-            "log_likelihood": {response: log_likelihood},
-            "log_prior": self._priors.log_density(draws, self._x_mean),
-            "observed_data": {response: observed},
-            "constant_data": {"X": rows},
-        }
+        rng = np.random.default_rng(np.random.SeedSequence(seeds.entropy, spawn_key=(PREDICTIVE_STREAM,)))
+        drawn = None
         if prior:
-            drawn = self._priors.draw(rng, chains * size, self._x_mean)
-            line = drawn["coef"] @ rows.T + np.asarray(drawn.get("Intercept", 0.0))[..., np.newaxis]
-            predicted = line + drawn["sigma"][:, np.newaxis] * rng.standard_normal(line.shape)
-            shaped = {name: value.reshape(chains, size, *value.shape[1:]) for name, value in drawn.items()}
-            groups["prior"] = shaped
-            groups["prior_predictive"] = {response: predicted.reshape(chains, size, -1)}
+            drawn = self._priors.draw(rng, self.posterior_.draws["sigma"].size, self._x_mean)
+        groups = gaussian_groups(self.posterior_.draws, rows, observed, self._response, rng, drawn)
+        groups["sample_stats"] = self.posterior_.stats
+        groups["log_prior"] = self._priors.log_density(self.posterior_.draws, self._x_mean)
         return self._export(groups)
 
     def summary(self, coverage: float = 0.9) -> SummaryTable:
@@ -300,7 +291,9 @@ class BayesianRegressor(RegressorMixin, BaseEstimator):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         # A formula with a left side needs no y.
-        tags.target_tags.required = not (isinstance(self.formula, str) and self.formula.partition("~")[0].strip())
+        tags.target_tags.required = not (
+            isinstance(self.formula, str) and self.formula.partition("~")[0].strip()
+        )
         return tags
 
     # -- inside --------------------------------------------------------------------------------------
@@ -378,8 +371,8 @@ class BayesianRegressor(RegressorMixin, BaseEstimator):
         )
         try:
             route = Route(summary, priors)
-        except NotIdentified as error:
-            raise ValueError(_not_identified(summary, names, error.columns)) from None
+        except NotIdentifiedError as error:
+            raise ValueError(not_identified(summary, names, error.columns)) from None
         except ArithmeticError:
             raise ValueError(
                 f"sigma_prior={priors.sigma.resolved()} leaves sigma without a proper posterior for {summary.n_rows} "
@@ -392,7 +385,9 @@ class BayesianRegressor(RegressorMixin, BaseEstimator):
         self._x_mean = summary.x_mean
         self.posterior_ = posterior
         exact = posterior.exact
-        means = exact.mean if exact is not None else {k: v.mean(axis=(0, 1)) for k, v in posterior.draws.items()}
+        means = (
+            exact.mean if exact is not None else {k: v.mean(axis=(0, 1)) for k, v in posterior.draws.items()}
+        )
         self.coef_ = np.asarray(means["coef"])
         self.intercept_ = float(means.get("Intercept", 0.0))
         self.sigma_ = float(means["sigma"])
@@ -436,8 +431,6 @@ class BayesianRegressor(RegressorMixin, BaseEstimator):
             return self._route.more(draws, posterior.settings, random_state)
 
     def _export(self, groups: dict) -> Any:
-        from bayesglm.arviz_export import to_arviz
-
         posterior = self.posterior_
         return to_arviz(
             groups,
@@ -450,29 +443,3 @@ class BayesianRegressor(RegressorMixin, BaseEstimator):
                 "modeling_interface": type(self).__name__,
             },
         )
-
-
-def _warn_constant(summary: Summary) -> None:
-    what = "there is a single row" if summary.n_rows == 1 else "y is constant"
-    warnings.warn(
-        f"{what[0].upper()}{what[1:]}, so sd(y) = 0: priors with autoscale use a scale of 1 instead, and sigma is "
-        f"{'known from its prior only' if summary.n_rows == 1 else 'no more than rounding error'}.",
-        UserWarning,
-        stacklevel=3,
-    )
-
-
-def _not_identified(summary: Summary, names: tuple[str, ...], columns: np.ndarray) -> str:
-    """Say which columns a flat prior leaves undetermined."""
-    shown = ", ".join(repr(names[i]) for i in columns[:8]) + (", ..." if len(columns) > 8 else "")
-    needed = summary.intercept + len(names)
-    if summary.n_rows < needed:
-        reason = f"{summary.n_rows} rows cannot determine {needed} coefficients"
-    elif len(columns) == 1:
-        reason = f"column {shown} is constant"
-    else:
-        reason = f"columns {shown} are collinear"
-    return (
-        f"prior: {reason}, and with a flat prior nothing else does: leave one out, or give it a proper prior such "
-        "as Normal(0, 1)."
-    )

@@ -60,7 +60,11 @@ class SummaryTable:
         lines = [f"{key.ljust(label)}  {value}" for key, value in self.header]
         lines.append("")
         for row in cells:
-            lines.append("  ".join([row[0].ljust(widths[0])] + [c.rjust(w) for c, w in zip(row[1:], widths[1:])]))
+            lines.append(
+                "  ".join(
+                    [row[0].ljust(widths[0])] + [c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True)]
+                )
+            )
         lines += ["", *self.notes] if self.notes else []
         return "\n".join(line.rstrip() for line in lines)
 

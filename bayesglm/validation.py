@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
+from bayesglm.inference.sufficient import Summary
+
 #: More draws than this are refused before memory is asked for (8 bytes a number).
 MAX_DRAW_BYTES = 1 << 34
 
@@ -25,9 +27,10 @@ def check_fraction(value: Any, name: str) -> float:
     """Return ``value`` if it is a number strictly between 0 and 1."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (Real, np.number)):
         raise TypeError(f"{name} must be a number between 0 and 1; got {value!r}.")
-    if not 0.0 < value < 1.0:
+    number = float(value)
+    if not 0.0 < number < 1.0:
         raise ValueError(f"{name} must be between 0 and 1; got {value!r}.")
-    return float(value)
+    return number
 
 
 def check_bool(value: Any, name: str) -> bool:
@@ -84,7 +87,9 @@ def check_weights(sample_weight: Any, n: int) -> np.ndarray | None:
         return None
     weights = _check_sample_weight(sample_weight, np.empty((n, 1)), dtype=np.float64)
     if not np.all(np.isfinite(weights)):
-        raise ValueError(f"sample_weight holds NaN or infinity in row {int(np.argmin(np.isfinite(weights)))}.")
+        raise ValueError(
+            f"sample_weight holds NaN or infinity in row {int(np.argmin(np.isfinite(weights)))}."
+        )
     if np.any(weights < 0.0):
         raise ValueError(
             f"sample_weight must not be negative; got {weights.min():.4g} in row {int(np.argmin(weights))}."
@@ -128,3 +133,28 @@ def _refuse_text(X: Any) -> None:
                 f"column {name!r} holds text, so X cannot be used as numbers: encode it, or use a formula, "
                 f"such as 'y ~ C({name})'."
             )
+
+
+def constant_response(summary: Summary) -> str:
+    """Say what a response without spread means for priors and sigma."""
+    if summary.n_rows == 1:
+        what, sigma = "There is a single row", "known from its prior only"
+    else:
+        what, sigma = "y is constant", "no more than rounding error"
+    return f"{what}, so sd(y) = 0: priors with autoscale use a scale of 1 instead, and sigma is {sigma}."
+
+
+def not_identified(summary: Summary, names: tuple[str, ...], columns: np.ndarray) -> str:
+    """Say which columns a flat prior leaves undetermined."""
+    shown = ", ".join(repr(names[i]) for i in columns[:8]) + (", ..." if len(columns) > 8 else "")
+    needed = summary.intercept + len(names)
+    if summary.n_rows < needed:
+        reason = f"{summary.n_rows} rows cannot determine {needed} coefficients"
+    elif len(columns) == 1:
+        reason = f"column {shown} is constant"
+    else:
+        reason = f"columns {shown} are collinear"
+    return (
+        f"prior: {reason}, and with a flat prior nothing else does: leave one out, or give it a proper prior such "
+        "as Normal(0, 1)."
+    )

@@ -49,7 +49,7 @@ class GaussianPrior:
     sigma: Prior
 
 
-class NotIdentified(ValueError):
+class NotIdentifiedError(ValueError):
     """The posterior is improper.
 
     Attributes
@@ -82,7 +82,7 @@ class ConditionalGaussian:
 
     Raises
     ------
-    NotIdentified
+    NotIdentifiedError
         If a direction has neither data nor prior.
     ArithmeticError
         If the marginal posterior of sigma is improper.
@@ -141,7 +141,9 @@ class ConditionalGaussian:
             prior.sigma,
         )
         self.grid: Grid = integrate(marginal.log_marginal)
-        self.target: ScaleTarget = marginal.through(SCORES[0], SCORES[1] - SCORES[0], *_normal_scores(marginal, self.grid))
+        self.target: ScaleTarget = marginal.through(
+            SCORES[0], SCORES[1] - SCORES[0], *_normal_scores(marginal, self.grid)
+        )
 
     def conditional(self, log_sigma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and variance of z given log sigma, shapes (..., k)."""
@@ -182,7 +184,7 @@ def _normal_scores(marginal: ScaleTarget, grid: Grid) -> tuple[np.ndarray, np.nd
 
 
 def check_identified(summary: Summary, rows: np.ndarray) -> None:
-    """Raise `NotIdentified` unless the prior tells apart what the data do not.
+    """Raise `NotIdentifiedError` unless the prior tells apart what the data do not.
 
     Parameters
     ----------
@@ -197,7 +199,7 @@ def check_identified(summary: Summary, rows: np.ndarray) -> None:
         scale = np.sqrt(np.sum(held**2, axis=1, keepdims=True))
         held = np.divide(held, scale, out=np.zeros_like(held), where=scale > 0.0)
         if np.linalg.matrix_rank(held, tol=1e-8) < len(summary.null):
-            left, singular, right = np.linalg.svd(held)
+            _, singular, right = np.linalg.svd(held)
             rank = int(np.count_nonzero(singular > 1e-8))
             free = summary.null.T @ right[rank:].T
-            raise NotIdentified(np.flatnonzero(np.abs(free).max(axis=1) > 1e-6))
+            raise NotIdentifiedError(np.flatnonzero(np.abs(free).max(axis=1) > 1e-6))

@@ -35,7 +35,7 @@ def sampled_target(summary: Summary, priors: StandardisedPriors) -> AffineTarget
 
     Raises
     ------
-    NotIdentified, ArithmeticError
+    NotIdentifiedError, ArithmeticError
         If the posterior is improper.
     """
     offset = int(summary.intercept)

@@ -213,7 +213,9 @@ def resolve(
         if intercept_prior is not None:
             given = _as_prior(intercept_prior, "intercept_prior")
         if given.positive:
-            raise ValueError(f"intercept_prior must be a prior on the real line, such as Normal; got {given}.")
+            raise ValueError(
+                f"intercept_prior must be a prior on the real line, such as Normal; got {given}."
+            )
         intercept = given.bind([0], unit=y_sd, shift=summary.y_mean, name="intercept_prior")
     given = HalfStudentT(df=DEFAULT_SIGMA_DF, autoscale=True)
     if sigma_prior is not None:
@@ -222,9 +224,13 @@ def resolve(
     if exact_fit:
         # The likelihood grows without bound as sigma goes to 0 and says nothing of how far: only a prior at
         # the resolution of the numbers keeps sigma there (one degree of freedom leaves log sigma uniform).
-        given = HalfStudentT(df=DEFAULT_SIGMA_DF, scale=float(np.sqrt(summary.rss / summary.weight) * summary.y_unit))
+        given = HalfStudentT(
+            df=DEFAULT_SIGMA_DF, scale=float(np.sqrt(summary.rss / summary.weight) * summary.y_unit)
+        )
     if not given.positive and not isinstance(given, Flat):
-        raise ValueError(f"sigma_prior must be a prior on the positive numbers, such as HalfNormal; got {given}.")
+        raise ValueError(
+            f"sigma_prior must be a prior on the positive numbers, such as HalfNormal; got {given}."
+        )
     return PriorSet(
         coef=tuple(bound),
         intercept=intercept,
@@ -247,7 +253,11 @@ def _share_out(
                 raise ValueError("prior['Intercept']: give the intercept's prior as intercept_prior.")
             if key not in columns and key not in terms:
                 near = difflib.get_close_matches(str(key), [*columns, *terms], n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(map(repr, columns[:20]))}."
+                hint = (
+                    f"did you mean {near[0]!r}?"
+                    if near
+                    else f"there are {', '.join(map(repr, columns[:20]))}."
+                )
                 raise ValueError(f"prior[{key!r}]: no column or term of that name; {hint}")
             if (key in columns) == by_column:
                 for position in [columns.index(key)] if by_column else terms[key]:
@@ -283,16 +293,21 @@ def _as_prior(value: Any, name: str) -> Prior:
 def _rescaled(prior: Prior, scale: float, name: str) -> Prior:
     """Return a copy of ``prior`` with another scale."""
     if "scale" not in prior.names:
-        raise ValueError(f"prior_scale has no meaning for {name}={prior}, which has no scale; leave one of them out.")
+        raise ValueError(
+            f"prior_scale has no meaning for {name}={prior}, which has no scale; leave one of them out."
+        )
     return type(prior)(**{**prior.get_params(), "scale": scale})
 
 
 def _positive_number(value: Any, name: str) -> float:
     """Return ``value`` if it is a positive finite number."""
     if isinstance(value, str) and value == "learn":
-        raise ValueError(f"{name}='learn' is not there yet; give a positive number, or search one with GridSearchCV.")
+        raise ValueError(
+            f"{name}='learn' is not there yet; give a positive number, or search one with GridSearchCV."
+        )
     if isinstance(value, bool) or not isinstance(value, (Real, np.number)):
         raise TypeError(f"{name} must be a positive number or None; got {value!r}.")
-    if not 0 < value < np.inf:
+    number = float(value)
+    if not 0.0 < number < np.inf:
         raise ValueError(f"{name} must be positive and finite; got {value!r}.")
-    return float(value)
+    return number

@@ -66,7 +66,7 @@ def integrate(log_density: LogDensity) -> Grid:
     ArithmeticError
         If the density does not fall off on both sides.
     """
-    values, slopes = log_density(SEARCH)
+    values, _ = log_density(SEARCH)
     _, ends = log_density(np.array([SEARCH[0] - 40.0, SEARCH[-1] + 40.0]))
     left, right = float(ends[0]), float(ends[1])
     best = int(np.nanargmax(np.where(np.isfinite(values), values, -np.inf)))
@@ -90,7 +90,10 @@ def integrate(log_density: LogDensity) -> Grid:
         mean = weights @ (nodes - mode) / weights.sum()
         square = weights @ (nodes - mode - mean) ** 2 / weights.sum()
         found = np.array([total, mean, square])
-        if np.all(np.abs(found - previous) <= tolerance * np.array([total, np.sqrt(square), square])) or size >= 1 << 14:
+        if (
+            np.all(np.abs(found - previous) <= tolerance * np.array([total, np.sqrt(square), square]))
+            or size >= 1 << 14
+        ):
             break
         previous = found
         size *= 2

@@ -15,7 +15,7 @@ from bayesglm.inference.diagnostics import Diagnostics, diagnose, warning_texts
 from bayesglm.inference.exact import ExactPosterior
 from bayesglm.inference.gaussian import ConditionalGaussian
 from bayesglm.inference.general import sampled_target, unwhiten
-from bayesglm.inference.posterior import Posterior, parameter_names, stack
+from bayesglm.inference.posterior import Posterior, stack
 from bayesglm.inference.prior_set import PriorSet
 from bayesglm.inference.progress import Progress
 from bayesglm.inference.sampling import (
@@ -28,6 +28,7 @@ from bayesglm.inference.sampling import (
     seed_sequence,
 )
 from bayesglm.inference.sufficient import Summary
+from bayesglm.kernel.target import AffineTarget, Target
 
 #: Probability that a correct sampler is reported to disagree with the exact marginals.
 FALSE_ALARM = 1e-5
@@ -48,7 +49,7 @@ class Route:
 
     Raises
     ------
-    NotIdentified, ArithmeticError
+    NotIdentifiedError, ArithmeticError
         If the posterior is improper.
     """
 
@@ -57,6 +58,7 @@ class Route:
         gaussian = standardised.gaussian()
         self.conditional: ConditionalGaussian | None = None
         self.exact: ExactPosterior | None = None
+        self.target: Target
         self._intercept = summary.intercept
         self._x_mean = summary.x_mean
         self._x_unit = summary.x_unit
@@ -135,6 +137,7 @@ class Route:
         if self.conditional is not None:
             theta, sigma = self.conditional.unwhiten(found.draws)
         else:
+            assert isinstance(found.target, AffineTarget)
             theta, sigma = unwhiten(found.target, found.draws)
         first = int(self._intercept)
         draws = {}
@@ -169,7 +172,7 @@ def warn(posterior: Posterior) -> None:
     )
     texts += _disagreement(posterior)
     for text in texts:
-        warnings.warn(text, ConvergenceWarning, stacklevel=4)
+        warnings.warn(text, ConvergenceWarning, stacklevel=3)
 
 
 def _disagreement(posterior: Posterior) -> list[str]:
@@ -188,6 +191,3 @@ def _disagreement(posterior: Posterior) -> list[str]:
         f"from the exact one, where chance allows {limit:.1f}: sample again with more draws, and if it stays, "
         "please report it (coef_, intercept_, sigma_ and predict do not depend on the draws)."
     ]
-
-
-__all__ = ["Route", "parameter_names", "warn"]

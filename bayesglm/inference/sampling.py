@@ -8,13 +8,13 @@ signal handling. Results depend on the seed alone, never on the number of thread
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.linalg import solve_triangular
 
 from bayesglm.inference.progress import Progress
 from bayesglm.kernel.nuts import STAT_NAMES, Chain
@@ -127,7 +127,11 @@ def seed_sequence(random_state: Any) -> np.random.SeedSequence:
         random_state = np.random.mtrand._rand
     if isinstance(random_state, np.random.RandomState):
         return np.random.SeedSequence(random_state.randint(0, 1 << 32, size=4, dtype=np.uint64).tolist())
-    if isinstance(random_state, (int, np.integer)) and not isinstance(random_state, bool) and random_state >= 0:
+    if (
+        isinstance(random_state, (int, np.integer))
+        and not isinstance(random_state, bool)
+        and random_state >= 0
+    ):
         return np.random.SeedSequence(int(random_state))
     raise ValueError(
         f"random_state must be None, a non-negative int, a RandomState or a Generator; got {random_state!r}."
@@ -179,13 +183,11 @@ def run(
         progress.begin(settings.chains)
     if known_scale:
         tune = TUNE_KNOWN_SCALE if settings.tune is None else settings.tune
-        for chain in chains:
-            chain.adapting = True
-        draws, table = _advance(chains, tune, settings, progress, keep=settings.draws)
+        draws, table = _advance(chains, settings, progress, tune=tune, keep=settings.draws)
     else:
         assert isinstance(target, AffineTarget)
-        target, chains, tune = _adapt(target, chains, settings, progress)
-        draws, table = _advance(chains, 0, settings, progress, keep=settings.draws)
+        target, tune = _adapt(target, chains, settings, progress)
+        draws, table = _advance(chains, settings, progress, keep=settings.draws)
     return _collect(target, chains, draws, table, tune)
 
 
@@ -206,11 +208,13 @@ def resume(
     ]
     if progress is not None:
         progress.begin(len(chains))
-    draws, table = _advance(chains, 0, settings, progress, keep=settings.draws)
+    draws, table = _advance(chains, settings, progress, keep=settings.draws)
     return _collect(target, chains, draws, table, 0)
 
 
-def _start(target: Target, bit_generator: Any, position: np.ndarray, step_size: float, settings: Settings) -> Chain:
+def _start(
+    target: Target, bit_generator: Any, position: np.ndarray, step_size: float, settings: Settings
+) -> Chain:
     """Make a chain, moving towards the centre if the density vanishes where it should start."""
     for shrink in (1.0, 0.5, 0.25, 0.1, 0.0):
         try:
@@ -230,26 +234,34 @@ def _start(target: Target, bit_generator: Any, position: np.ndarray, step_size: 
 
 
 def _advance(
-    chains: list[Chain], tune: int, settings: Settings, progress: Progress | None, keep: int
+    chains: list[Chain],
+    settings: Settings,
+    progress: Progress | None,
+    *,
+    tune: int = 0,
+    keep: int,
+    adapting: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Advance all chains by ``tune`` adapting draws, which are dropped, and ``keep`` more."""
-    dim = chains[0].dim
-    draws = np.empty((len(chains), keep, dim))
-    table = np.empty((len(chains), keep, len(STAT_NAMES)))
-    if tune:
-        scratch = np.empty((len(chains), tune, dim)), np.empty((len(chains), tune, len(STAT_NAMES)))
+    """Advance all chains by ``tune`` draws that adapt and are dropped, and ``keep`` more, which may adapt too."""
+    shape = len(chains), chains[0].dim, len(STAT_NAMES)
+    draws, table = np.empty((shape[0], keep, shape[1])), np.empty((shape[0], keep, shape[2]))
+    dropped = np.empty((shape[0], tune, shape[1])), np.empty((shape[0], tune, shape[2]))
 
     def work(i: int) -> None:
-        if tune:
-            chains[i].advance(tune, scratch[0][i], scratch[1][i])
-        chains[i].adapting = False
-        chains[i].advance(keep, draws[i], table[i])
+        chain = chains[i]
+        chain.adapting = tune > 0 or adapting
+        chain.advance(tune, dropped[0][i], dropped[1][i])
+        chain.adapting = adapting
+        chain.advance(keep, draws[i], table[i])
+        chain.adapting = False
 
     _in_threads(work, chains, settings.n_threads, progress)
     return draws, table
 
 
-def _in_threads(work: Callable[[int], None], chains: list[Chain], n_threads: int, progress: Progress | None) -> None:
+def _in_threads(
+    work: Callable[[int], None], chains: list[Chain], n_threads: int, progress: Progress | None
+) -> None:
     """Call ``work(i)`` for every chain; on any exception in this thread stop the chains first."""
     with ThreadPoolExecutor(min(n_threads, len(chains)), thread_name_prefix="bayesglm") as pool:
         futures: list[Future[None]] = []
@@ -259,7 +271,9 @@ def _in_threads(work: Callable[[int], None], chains: list[Chain], n_threads: int
             while pending:
                 pending = wait(pending, timeout=POLL_SECONDS).not_done
                 if progress is not None and pending:
-                    progress.update(sum(chain.n_done for chain in chains), sum(chain.n_divergent for chain in chains))
+                    progress.update(
+                        sum(chain.n_done for chain in chains), sum(chain.n_divergent for chain in chains)
+                    )
         except BaseException:
             for future in futures:
                 future.cancel()
@@ -272,20 +286,20 @@ def _in_threads(work: Callable[[int], None], chains: list[Chain], n_threads: int
 
 def _adapt(
     target: AffineTarget, chains: list[Chain], settings: Settings, progress: Progress | None
-) -> tuple[AffineTarget, list[Chain], int]:
+) -> tuple[AffineTarget, int]:
     """Warm up where the scale is not known: learn an affine map from the draws of all chains if needed.
 
     A first window tunes the step size and shows whether the space is standardised well enough
     (variances within a factor of four, no divergence, short trajectories). If not, two windows
     learn mean and covariance, each replacing the map, and a last one tunes the step size again.
+    Returns the target in its last map and the number of draws made a chain.
     """
     total = TUNE_UNKNOWN_SCALE if settings.tune is None else settings.tune
-    windows = [total // 4, total // 4, total - total // 4 - total // 4 - total // 8, total // 8]
+    quarter = total // 4
+    windows = [quarter, quarter, total - 2 * quarter - total // 8, total // 8]
     made = 0
     for i, window in enumerate(windows):
-        for chain in chains:
-            chain.adapting = True
-        draws, table = _advance_adapting(chains, window, settings, progress)
+        draws, table = _advance(chains, settings, progress, keep=window, adapting=True)
         made += window
         pooled = draws[:, window // 3 :].reshape(-1, target.dim)
         if i == 0 and settings.tune is None and _is_standardised(pooled, table):
@@ -293,32 +307,10 @@ def _adapt(
         if i < 3 and len(pooled) > 10:
             shift, factor = _affine(pooled)
             target = AffineTarget(target.inner, target.factor @ shift + target.shift, target.factor @ factor)
-            inverse = np.linalg.inv(factor)
-            chains = [
-                _restart(target, chain, inverse @ (chain.position - shift), settings) for chain in chains
-            ]
-    return target, chains, made
-
-
-def _restart(target: Target, chain: Chain, position: np.ndarray, settings: Settings) -> Chain:
-    """Return the chain in a new map of the same space."""
-    new = _start(target, chain.bit_generator, position, first_step_size(target.dim), settings)
-    return new
-
-
-def _advance_adapting(
-    chains: list[Chain], n: int, settings: Settings, progress: Progress | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Advance all chains by ``n`` adapting draws, freeze the step size and return the draws."""
-    draws = np.empty((len(chains), n, chains[0].dim))
-    table = np.empty((len(chains), n, len(STAT_NAMES)))
-
-    def work(i: int) -> None:
-        chains[i].advance(n, draws[i], table[i])
-        chains[i].adapting = False
-
-    _in_threads(work, chains, settings.n_threads, progress)
-    return draws, table
+            for chain in chains:
+                position = solve_triangular(factor, chain.position - shift, lower=True)
+                chain.retarget(target, position, first_step_size(target.dim))
+    return target, made
 
 
 def _is_standardised(pooled: np.ndarray, table: np.ndarray) -> bool:
@@ -346,9 +338,3 @@ def _collect(target: Target, chains: list[Chain], draws: np.ndarray, table: np.n
     stats = {name: table[..., i].astype(_DTYPES.get(name, np.float64)) for i, name in enumerate(STAT_NAMES)}
     states = [ChainState(chain.position, chain.step_size, chain.bit_generator) for chain in chains]
     return Run(target, draws, stats, states, tune)
-
-
-def stopwatch() -> Callable[[], float]:
-    """Return a function that tells the seconds since now."""
-    begin = time.perf_counter()
-    return lambda: time.perf_counter() - begin

@@ -161,7 +161,7 @@ def _triangle(rows: _Rows, starts: range) -> np.ndarray:
 
 def _stack_triangles(triangle: np.ndarray, block: np.ndarray) -> np.ndarray:
     """Return the triangular factor of two blocks of rows."""
-    return np.linalg.qr(np.vstack([triangle, block]), mode="r")
+    return np.asarray(np.linalg.qr(np.vstack([triangle, block]), mode="r"))
 
 
 def summarize(
@@ -203,7 +203,9 @@ def summarize(
         raise FloatingPointError("the data hold values that are not finite")
     rows.shift = shift
     with np.errstate(over="ignore", invalid="ignore"):
-        cross = sum(rows.reduce(_cross_products, n_threads))
+        cross = np.zeros((p + 2, p + 2))
+        for product in rows.reduce(_cross_products, n_threads):
+            cross += product
     if not np.all(np.isfinite(cross)):
         raise FloatingPointError("the data hold values that are not finite")
 
@@ -226,7 +228,7 @@ def summarize(
             triangle = _stack_triangles(triangle, panel)
         triangle = triangle[1:, 1:]
         triangle[:, spread == 0.0] = 0.0
-        triangle = np.linalg.qr(triangle, mode="r")
+        triangle = np.asarray(np.linalg.qr(triangle, mode="r"))
         trusted = False
     else:
         trusted = True
@@ -284,7 +286,9 @@ def _cholesky(centred: np.ndarray, spread: np.ndarray, unit: np.ndarray, weight:
     return np.sqrt(weight) * lower.T
 
 
-def _truncate(triangle: np.ndarray, trusted: bool) -> tuple[np.ndarray, np.ndarray, float, np.ndarray, np.ndarray | None]:
+def _truncate(
+    triangle: np.ndarray, trusted: bool
+) -> tuple[np.ndarray, np.ndarray, float, np.ndarray, np.ndarray | None]:
     """Split [R, Q'y; 0, sqrt(rss)] and cut directions off in which the predictors do not vary."""
     p = triangle.shape[1] - 1
     full = np.zeros((p + 1, p + 1))

@@ -134,8 +134,8 @@ cdef class ScaleTarget(Target):
                 product = 1.0
         logs += log(product)
         slope[0] = (1.0 - self.weight + self.rss * precision + derivative + prior_slope * sigma)
-        return ((1.0 - self.weight) * log_sigma - 0.5 * (self.weight * LOG_2PI + self.rss * precision + logs + quadratic)
-                + log_prior)
+        return ((1.0 - self.weight) * log_sigma + log_prior
+                - 0.5 * (self.weight * LOG_2PI + self.rss * precision + logs + quadratic))
 
     cdef double logp_grad(self, const double* q, double* grad) noexcept nogil:
         cdef Py_ssize_t j, last = self.dim - 1
@@ -221,7 +221,8 @@ cdef class CorrectedTarget(Target):
             self.width[j] = 1.0 / sqrt(total)
             self.z[j] = self.prior_mean[j] + data / total * self.gap[j] + self.width[j] * q[j]
         # Row-major basis is its transpose to BLAS: theta := basis z, grad_z := basis' grad_theta.
-        dgemv("T", &size, &size, &alpha, <double*>&self.basis[0, 0], &size, &self.z[0], &one, &zero, &self.theta[0], &one)
+        dgemv("T", &size, &size, &alpha, <double*>&self.basis[0, 0], &size, &self.z[0], &one, &zero,
+              &self.theta[0], &one)
         for j in range(first, k):
             distance = self.theta[j] - self.normal_mean[j]
             value += 0.5 * self.normal_precision[j] * distance * distance

@@ -161,6 +161,27 @@ cdef class Chain:
         memcpy(self.g, self.left.g, self.dim * sizeof(double))
         self.lp = lp
 
+    def retarget(self, Target target, position, double step_size):
+        """Go on from ``position`` in another parametrisation of the same space.
+
+        Parameters
+        ----------
+        target : Target
+            Of the same dimension; the chain keeps a clone.
+        position : array of shape (dim,)
+        step_size : float
+        """
+        cdef Target before = self.target
+        if target.dim != self.dim:
+            raise ValueError(f"the new target has dimension {target.dim}, the chain {self.dim}.")
+        self.target = target.clone()
+        try:
+            self.position = position
+        except BaseException:
+            self.target = before
+            raise
+        self.step_size = step_size
+
     @property
     def adapting(self):
         """Whether transitions tune the step size; switching on starts afresh, off keeps the average."""
@@ -303,11 +324,11 @@ cdef class Chain:
         """Extend ``end`` by 2**depth leaves into ``stack[0]``; False if it diverged or turned."""
         cdef Py_ssize_t n = self.dim
         cdef size_t nbytes = n * sizeof(double)
-        cdef long leaves = 1L << depth, leaf
+        cdef long leaves = 1L << depth, _leaf
         cdef int top = -1
         cdef double energy, error, lp = 0.0
         cdef Node* node
-        for leaf in range(leaves):
+        for _leaf in range(leaves):
             energy = self.leapfrog(end, step, &lp)
             error = energy - start_energy
             record.n_steps += 1

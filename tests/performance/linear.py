@@ -56,7 +56,9 @@ def tutorial_model() -> None:
     (spent,) = times([lambda: model.fit(X, y)], 41)
     ess = model.posterior_.diagnostics.ess_bulk.min()
     print(f"tutorial, 4 x 3000 draws: fit {milliseconds(spent)}, aim 18")
-    print(f"  bulk ESS of the worst parameter {ess:,.0f}: {ess / np.median(spent):,.0f} per second, aim 900,000")
+    print(
+        f"  bulk ESS of the worst parameter {ess:,.0f}: {ess / np.median(spent):,.0f} per second, aim 900,000"
+    )
 
 
 def small_fits() -> None:
@@ -131,8 +133,10 @@ def start_up() -> None:
         "BayesianLinearRegression(prior=Normal(0, 20), intercept_prior=Normal(0, 20), center=False,\n"
         "    sigma_prior=HalfCauchy(10), draws=3000, random_state=0).fit(x[:, None], y); print(0)"
     )
-    for name, script, aim in [("scikit-learn's import alone", "import sklearn.linear_model; print(0)", None),
-                              ("import to the tutorial's draws", fresh, 1.7)]:
+    for name, script, aim in [
+        ("scikit-learn's import alone", "import sklearn.linear_model; print(0)", None),
+        ("import to the tutorial's draws", fresh, 1.7),
+    ]:
         spent = []
         for _ in range(7):
             start = time.perf_counter()
