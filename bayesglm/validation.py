@@ -56,8 +56,9 @@ def check_arrays(estimator: Any, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray
     Sets ``n_features_in_`` and ``feature_names_in_`` on the estimator.
     """
     _refuse_text(X)
-    no_columns = getattr(X, "columns", None) is not None and len(X.columns) == 0
-    if getattr(X, "ndim", 2) == 2 and not no_columns and getattr(X, "shape", (1, 1))[1] == 0:
+    if _is_frame_without_columns(X):
+        X = np.empty(X.shape)
+    elif getattr(X, "ndim", 0) == 2 and X.shape[1] == 0:
         raise ValueError(
             f"X has 0 feature(s) (shape={X.shape}) while a minimum of 1 is required; for an intercept alone "
             "use the formula 'y ~ 1' or a data frame without columns."
@@ -78,6 +79,8 @@ def check_arrays(estimator: Any, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray
 def check_rows(estimator: Any, X: Any) -> np.ndarray:
     """Return X (n, p) for prediction, finite and with the columns of `fit`."""
     _refuse_text(X)
+    if _is_frame_without_columns(X):
+        X = np.empty(X.shape)
     return validate_data(estimator, X, reset=False, dtype=np.float64, ensure_min_features=0)
 
 
@@ -116,6 +119,11 @@ def raise_not_finite(X: np.ndarray, y: np.ndarray, columns: tuple[str, ...]) -> 
         kind = "NaN" if np.isnan(y[row]) else "infinity (inf)"
         raise ValueError(f"y contains {kind} in row {row}; drop such rows.")
     raise ValueError("X or y holds numbers so large that their squares overflow; divide them by a constant.")
+
+
+def _is_frame_without_columns(X: Any) -> bool:
+    """Whether X is a data frame with rows and no columns: a model of the intercept alone."""
+    return getattr(X, "columns", None) is not None and len(X.columns) == 0 and X.shape[0] > 0
 
 
 def _refuse_text(X: Any) -> None:

@@ -25,6 +25,8 @@ class ExactPosterior:
     mean, sd : dict
         By variable: ``Intercept`` (float; absent without one), ``coef`` (ndarray of shape (p,)), ``sigma``
         (float). Moments that do not exist are infinite.
+    magnitude : ndarray of shape (k,)
+        Size of the numbers that add up to each parameter, the measure of its rounding error.
     """
 
     def __init__(self, conditional: ConditionalGaussian, summary: Summary):
@@ -51,6 +53,8 @@ class ExactPosterior:
         self._noise = grid.mean(self._sigma**2) if finite else np.inf
 
         rows = self._parameter_rows()
+        self.magnitude = np.append(np.abs(rows) @ np.abs(self._mean_z), 0.0)
+        self.magnitude[: int(summary.intercept)] += abs(self._y_shift)
         centre = rows @ self._mean_z
         sd = self._sd(rows)
         self.mean: dict[str, np.ndarray | float] = {}

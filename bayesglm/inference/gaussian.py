@@ -91,8 +91,12 @@ class ConditionalGaussian:
     def __init__(self, summary: Summary, prior: GaussianPrior):
         intercept, rank = summary.intercept, summary.rank
         k = prior.loc.size
-        degrees = max(summary.weight - rank - intercept, 1.0)
-        start = float(np.clip(np.sqrt(summary.rss / degrees), 1e-4, 1.0))
+        degrees = summary.weight - rank - intercept
+        # Coordinates are computed best at a sigma that the posterior allows: where data and prior are far apart
+        # there, what separates the directions of the weaker is lost to rounding. Without residual degrees of
+        # freedom the data say nothing of sigma, and it is of the size of y.
+        least = 1e-8 if degrees > 2.0 else 1e-2
+        start = float(np.clip(np.sqrt(summary.rss / degrees), least, 1.0)) if degrees > 0.0 else 1.0
 
         likelihood = np.zeros((rank + intercept, k))
         response = np.zeros(rank + intercept)

@@ -2,8 +2,8 @@
 
 Normal priors of like position and width give a posterior in closed form
 (`bayesglm.inference.gaussian`) whose coordinates standardise the space; the true priors enter as a
-ratio. Coefficients that must be positive are sampled on the logarithmic scale instead. Where the
-space turns out not to be standardised well enough, warm-up puts an affine map around it
+ratio. Coefficients that must be positive are mapped to the real line instead. Where the space turns
+out not to be standardised well enough, warm-up puts an affine map around it
 (`bayesglm.inference.sampling`). The prior itself never moves: it is evaluated at the coefficients,
 whatever space the chain walks in.
 """
@@ -72,7 +72,9 @@ def sampled_target(summary: Summary, priors: StandardisedPriors) -> AffineTarget
     factor = np.zeros((k + 1, k + 1))
     factor[:k, :k] = likeness.basis * np.sqrt(variance)
     factor[k, k] = likeness.grid.sd
-    _to_logarithms(shift, factor, np.flatnonzero(priors.positive) + offset)
+    unit = np.zeros(len(priors.positive))
+    where = np.flatnonzero(priors.positive)
+    unit[where] = _to_real_line(shift, factor, where + offset)
     plain = SummaryTarget(
         summary.weight,
         0.0,
@@ -81,7 +83,7 @@ def sampled_target(summary: Summary, priors: StandardisedPriors) -> AffineTarget
         summary.rotated,
         summary.intercept,
         priors.shift,
-        priors.positive,
+        unit,
         priors.joint(),
         priors.intercept,
         priors.sigma,
@@ -94,11 +96,11 @@ def unwhiten(target: AffineTarget, draws: np.ndarray) -> tuple[np.ndarray, np.nd
     return target.inner.unwhiten(target.unwhiten(draws))
 
 
-def _to_logarithms(shift: np.ndarray, factor: np.ndarray, where: np.ndarray) -> None:
-    """Change coordinates ``where`` of a normal approximation to the logarithm of their positive part.
+def _to_real_line(shift: np.ndarray, factor: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """Change coordinates ``where`` of a normal approximation to v with x = s log(1 + exp(v)); return s.
 
-    The coordinate is cut off at zero; mean and standard deviation of what is left give position and
-    width of the logarithm (delta method).
+    The coordinate is cut off at zero; s is the standard deviation of what is left, and its mean gives
+    the position of v (delta method).
     """
     mean = shift[where]
     sd = np.sqrt(np.sum(factor[where] ** 2, axis=1))
@@ -107,5 +109,8 @@ def _to_logarithms(shift: np.ndarray, factor: np.ndarray, where: np.ndarray) -> 
     hazard = np.exp(-0.5 * ratio**2 - 0.5 * np.log(2.0 * np.pi) - log_ndtr(ratio))
     cut_mean = sd * (ratio + hazard)
     cut_sd = sd * np.sqrt(np.clip(1.0 - hazard * (ratio + hazard), 1e-6, 1.0))
-    shift[where] = np.log(cut_mean)
-    factor[where] *= (cut_sd / cut_mean / sd)[:, np.newaxis]
+    position = cut_mean / cut_sd
+    shift[where] = position + np.log(-np.expm1(-position))
+    slope = -np.expm1(-position)
+    factor[where] /= (sd * slope)[:, np.newaxis]
+    return cut_sd

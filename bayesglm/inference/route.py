@@ -154,7 +154,7 @@ def _z_scores(draws: dict[str, np.ndarray], diagnostics: Diagnostics, exact: Exa
     found = stack({name: values.mean(axis=(0, 1), keepdims=True) for name, values in draws.items()})[:, 0, 0]
     parts = [np.atleast_1d(exact.mean[name]) for name in ("Intercept", "coef", "sigma") if name in exact.mean]
     # A posterior as narrow as the numbers' own resolution (a perfect fit) is rounded, not wrong.
-    rounding = 64.0 * np.finfo(float).eps * np.abs(found)
+    rounding = 64.0 * np.finfo(float).eps * exact.magnitude
     with np.errstate(invalid="ignore", divide="ignore"):
         return (found - np.concatenate(parts)) / np.hypot(diagnostics.mcse_mean, rounding)
 

@@ -31,6 +31,6 @@ cdef class SummaryTarget(Target):
     cdef bint intercept
     cdef const double[:, ::1] factor
     cdef const double[::1] rotated, shift
-    cdef const unsigned char[::1] positive
+    cdef const double[::1] positive
     cdef Prior coef_prior, intercept_prior, sigma_prior
-    cdef double[::1] beta, grad_beta, residual
+    cdef double[::1] beta, slope, grad_beta, residual

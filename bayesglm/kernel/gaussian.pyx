@@ -10,7 +10,7 @@ form, for coefficients that must be positive and as the other two's witness.
 
 import numpy as np
 
-from libc.math cimport exp, log, sqrt
+from libc.math cimport exp, fabs, log, log1p, sqrt
 from scipy.linalg.cython_blas cimport dgemv
 
 from bayesglm.kernel._numeric cimport dot
@@ -253,7 +253,9 @@ cdef class CorrectedTarget(Target):
 cdef class SummaryTarget(Target):
     """Density of (intercept, coefficients, log sigma) for any priors, from a summary of the data.
 
-    A coefficient that must be positive enters as its logarithm. The intercept is that of the
+    A coefficient that must be positive enters as v with coef = s log(1 + exp(v)): straight where the data
+    push it away from zero, exponential where they push it towards zero (where its posterior becomes a
+    logistic distribution of v). The logarithm would turn the former into a cliff. The intercept is that of the
     centred predictors; its prior speaks of ``intercept - shift @ coef``.
 
     Parameters
@@ -268,8 +270,8 @@ cdef class SummaryTarget(Target):
         Is there one?
     shift : array of shape (p,)
         Zero, or the predictors' means if the prior is on the intercept at zero.
-    positive : array of bool, shape (p,)
-        Which coefficients are positive.
+    positive : array of shape (p,)
+        The scale s of a coefficient that must be positive, 0 for the others.
     coef_prior : Prior or None
         Bound to positions among the coefficients; None without any.
     intercept_prior : Prior or None
@@ -290,12 +292,13 @@ cdef class SummaryTarget(Target):
         self.n_rows, self.n_coef = factor.shape
         self.intercept = intercept
         self.shift = np.ascontiguousarray(shift, dtype=np.float64)
-        self.positive = np.ascontiguousarray(positive, dtype=np.uint8)
+        self.positive = np.ascontiguousarray(positive, dtype=np.float64)
         self.coef_prior = coef_prior
         self.intercept_prior = intercept_prior
         self.sigma_prior = sigma_prior
         self.dim = self.n_coef + self.intercept + 1
         self.beta = np.empty(self.n_coef)
+        self.slope = np.empty(self.n_coef)
         self.grad_beta = np.empty(self.n_coef)
         self.residual = np.empty(self.n_rows)
 
@@ -308,14 +311,15 @@ cdef class SummaryTarget(Target):
     def unwhiten(self, points):
         """Map points of this target to theta, shape (..., k), and sigma, shape (...)."""
         theta = np.array(points[..., :self.dim - 1])
-        where = np.flatnonzero(self.positive) + self.intercept
-        theta[..., where] = np.exp(theta[..., where])
+        where = np.flatnonzero(self.positive)
+        columns = where + self.intercept
+        theta[..., columns] = np.asarray(self.positive)[where] * np.logaddexp(0.0, theta[..., columns])
         return theta, np.exp(points[..., self.dim - 1])
 
     cdef double logp_grad(self, const double* q, double* grad) noexcept nogil:
         cdef Py_ssize_t j, p = self.n_coef, last = self.dim - 1
         cdef int rows = <int>self.n_rows, columns = <int>self.n_coef, one = 1
-        cdef double alpha = 1.0, zero = 0.0, scale, squares = self.rss, gap, level
+        cdef double alpha = 1.0, zero = 0.0, scale, squares = self.rss, gap, level, small
         cdef double sigma = exp(q[last]), precision = exp(-2.0 * q[last]), slope = 0.0, value
         cdef const double* v = q + (1 if self.intercept else 0)
         cdef double* grad_v = grad + (1 if self.intercept else 0)
@@ -324,11 +328,14 @@ cdef class SummaryTarget(Target):
         if p:
             for j in range(p):
                 self.grad_beta[j] = 0.0
-                if self.positive[j]:
-                    self.beta[j] = exp(v[j])
-                    value += v[j]
-                else:
-                    self.beta[j] = v[j]
+                self.beta[j] = v[j]
+                self.slope[j] = 1.0
+                if self.positive[j] > 0.0:
+                    # Both from exp(-|v|), which cannot overflow; slope is that of log(1 + exp(v)).
+                    small = exp(-fabs(v[j]))
+                    self.beta[j] = self.positive[j] * (log1p(small) + (v[j] if v[j] > 0.0 else 0.0))
+                    self.slope[j] = (1.0 if v[j] > 0.0 else small) / (1.0 + small)
+                    value += log(self.positive[j]) - log1p(small) + (0.0 if v[j] > 0.0 else v[j])
             if rows:
                 # Row-major factor is its transpose to BLAS: residual := R beta - Q'y.
                 for j in range(rows):
@@ -354,9 +361,8 @@ cdef class SummaryTarget(Target):
             for j in range(p):
                 self.grad_beta[j] -= self.shift[j] * gap
         for j in range(p):
-            if self.positive[j]:
-                grad_v[j] = self.grad_beta[j] * self.beta[j] + 1.0
-            else:
-                grad_v[j] = self.grad_beta[j]
+            grad_v[j] = self.grad_beta[j]
+            if self.positive[j] > 0.0:
+                grad_v[j] = grad_v[j] * self.positive[j] * self.slope[j] + 1.0 - self.slope[j]
         grad[last] = 1.0 - self.weight + squares * precision + slope * sigma
         return value - self.weight * (q[last] + 0.5 * LOG_2PI) - 0.5 * squares * precision
