@@ -25,9 +25,11 @@ from bayesglm.report import SummaryTable, summary_table
 from bayesglm.validation import (
     check_arrays,
     check_bool,
+    check_draws,
     check_fraction,
     check_int,
     check_memory,
+    check_response,
     check_rows,
     check_weights,
     constant_response,
@@ -83,7 +85,7 @@ class BayesianRegressor(RegressorMixin, BaseEstimator):
         with self._unchanged_on_failure():
             settings = self._settings()
             design, arrays, names, terms, weights = self._read(X, y, sample_weight)
-            check_memory(settings.chains, settings.draws, len(names) + 2)
+            check_draws(settings.draws, settings.tune, settings.chains, len(names) + 2)
             intercept = check_bool(self.fit_intercept, "fit_intercept") and (
                 design is None or design.intercept
             )
@@ -97,7 +99,7 @@ class BayesianRegressor(RegressorMixin, BaseEstimator):
                 self._sample(summary, settings, names, terms)
             self._design = design
         if summary.y_sd == 0.0:
-            warnings.warn(constant_response(summary), UserWarning, stacklevel=2)
+            warnings.warn(constant_response(summary, self._priors.exact_fit), UserWarning, stacklevel=2)
         elif self._priors.exact_fit:
             warnings.warn(
                 "The data are fitted to rounding error: the coefficients are exact, and sigma is no more than the "
@@ -175,6 +177,11 @@ class BayesianRegressor(RegressorMixin, BaseEstimator):
         ndarray of shape (draws, n)
         """
         rows = self._rows(X)
+        if draws is not None:
+            check_int(draws, "draws", 1)
+            check_memory(
+                3.0 * draws * len(rows), f"draws={draws} of {len(rows)} rows", "ask for fewer at a time"
+            )
         rng = np.random.default_rng(seed_sequence(random_state))
         return prediction.draw(*self.posterior_.flat(), rows, draws, kind, rng)
 
@@ -260,6 +267,12 @@ class BayesianRegressor(RegressorMixin, BaseEstimator):
         kept = np.isfinite(observed) & np.all(np.isfinite(rows), axis=1)
         rows, observed = rows[kept], observed[kept]
         check_bool(prior, "prior")
+        size = self.posterior_.draws["sigma"].size
+        check_memory(
+            (8.0 if prior else 5.0) * size * len(rows),
+            f"to_arviz with {len(rows)} rows and {size} draws",
+            "give fewer rows, or fit with fewer draws",
+        )
         seeds = seed_sequence(self.posterior_.entropy if random_state is None else random_state)
         rng = np.random.default_rng(np.random.SeedSequence(seeds.entropy, spawn_key=(PREDICTIVE_STREAM,)))
         drawn = None
@@ -291,9 +304,8 @@ class BayesianRegressor(RegressorMixin, BaseEstimator):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         # A formula with a left side needs no y.
-        tags.target_tags.required = not (
-            isinstance(self.formula, str) and self.formula.partition("~")[0].strip()
-        )
+        left, tilde, _ = str(self.formula or "").partition("~")
+        tags.target_tags.required = not (tilde and left.strip())
         return tags
 
     # -- inside --------------------------------------------------------------------------------------
@@ -388,7 +400,8 @@ class BayesianRegressor(RegressorMixin, BaseEstimator):
         means = (
             exact.mean if exact is not None else {k: v.mean(axis=(0, 1)) for k, v in posterior.draws.items()}
         )
-        self.coef_ = np.asarray(means["coef"])
+        # A copy begins where memory is aligned, as after unpickling, so that products round the same.
+        self.coef_ = np.array(means["coef"])
         self.intercept_ = float(means.get("Intercept", 0.0))
         self.sigma_ = float(means["sigma"])
         self.rank_ = summary.rank
@@ -407,10 +420,7 @@ class BayesianRegressor(RegressorMixin, BaseEstimator):
             if self._design is None or not self._design.has_response:
                 raise ValueError("y is None: give the observed responses of the rows of X.")
             return rows, self._design.response_of(X)
-        observed = np.asarray(y, dtype=np.float64).reshape(-1)
-        if len(observed) != len(rows):
-            raise ValueError(f"y has {len(observed)} entries, but X has {len(rows)} rows.")
-        return rows, observed
+        return rows, check_response(y, len(rows))
 
     def _mixture(self) -> prediction.MixtureSource:
         """Return the predictive distribution: exact where it is known, else that of the draws."""
@@ -426,7 +436,7 @@ class BayesianRegressor(RegressorMixin, BaseEstimator):
                 raise ValueError("random_state is for new draws: give draws as well, or leave it out.")
             return posterior.draws, posterior.stats
         check_int(draws, "draws", 1)
-        check_memory(posterior.settings.chains, draws, len(posterior.names))
+        check_draws(draws, None, posterior.settings.chains, len(posterior.names))
         with one_blas_thread():
             return self._route.more(draws, posterior.settings, random_state)
 

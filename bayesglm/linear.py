@@ -86,9 +86,9 @@ class BayesianLinearRegression(BayesianRegressor):
     >>> y = 1 + X @ [2, -1] + rng.normal(scale=0.5, size=100)
     >>> model = BayesianLinearRegression(random_state=0).fit(X, y)
     >>> model.coef_.round(2)
-    array([ 2.02, -0.97])
+    array([ 1.95, -0.91])
     >>> model.predict(X[:2], return_std=True)[1].round(2)
-    array([0.5 , 0.49])
+    array([0.57, 0.57])
     """
 
     def __init__(

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from functools import lru_cache
+from numbers import Integral
 from typing import Any
 
 from joblib import cpu_count, effective_n_jobs
 from joblib.parallel import get_active_backend
 from threadpoolctl import ThreadpoolController
-
-from bayesglm.validation import check_int
 
 
 def thread_count(n_jobs: Any, chains: int) -> int:
@@ -27,9 +26,11 @@ def thread_count(n_jobs: Any, chains: int) -> int:
         backend, _ = get_active_backend()
         inside = (getattr(backend, "nesting_level", 0) or 0) > 0 or effective_n_jobs(-1) == 1
         return 1 if inside else min(chains, cpu_count())
-    if not isinstance(n_jobs, bool) and n_jobs == 0:
+    if isinstance(n_jobs, bool) or not isinstance(n_jobs, Integral):
+        raise TypeError(f"n_jobs must be an int (-1 for all processors) or None; got {n_jobs!r}.")
+    if n_jobs == 0:
         raise ValueError("n_jobs must not be 0; give the number of threads, -1 for all processors, or None.")
-    count = check_int(n_jobs, "n_jobs", -(1 << 20))
+    count = int(n_jobs)
     return min(chains, count if count > 0 else max(1, cpu_count() + 1 + count))
 
 

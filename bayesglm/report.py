@@ -113,7 +113,7 @@ def summary_table(
         mean, sd, ends = _exact(posterior.exact, tails)
     else:
         stacked = posterior.stacked()
-        mean, sd = stacked.mean(axis=(1, 2)), stacked.std(axis=(1, 2), ddof=1)
+        mean, sd = stacked.mean(axis=(1, 2)), stacked.std(axis=(1, 2))
         ends = np.quantile(stacked.reshape(len(stacked), -1), tails, axis=1).T
     diagnostics = posterior.diagnostics
     columns = {

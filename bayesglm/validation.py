@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import _check_sample_weight, column_or_1d, validate_data
 
 from bayesglm.inference.sufficient import Summary
 
-#: More draws than this are refused before memory is asked for (8 bytes a number).
-MAX_DRAW_BYTES = 1 << 34
+#: Sums of weights beyond this are refused: log densities of that size leave no digits to tell sigma by.
+MAX_WEIGHT = 1e15
+MIN_WEIGHT = 1e-12
 
 
 def check_int(value: Any, name: str, minimum: int) -> int:
@@ -40,14 +42,42 @@ def check_bool(value: Any, name: str) -> bool:
     return bool(value)
 
 
-def check_memory(chains: int, draws: int, parameters: int) -> None:
-    """Refuse a number of draws that no memory holds, before anything is allocated."""
-    needed = 8 * chains * draws * (parameters + 10)
-    if needed > MAX_DRAW_BYTES:
+def check_memory(numbers: float, what: str, remedy: str) -> None:
+    """Refuse what this machine's memory does not hold, before it is allocated.
+
+    Parameters
+    ----------
+    numbers : float
+        Doubles that will be alive at the same time.
+    what, remedy : str
+        For the message: what needs them, and what to ask for instead.
+    """
+    limit = _memory() // 2
+    if 8.0 * numbers > limit:
         raise ValueError(
-            f"draws={draws} with chains={chains} and {parameters} parameters needs {needed / 2**30:.0f} GiB; "
-            f"ask for at most {MAX_DRAW_BYTES // (8 * chains * (parameters + 10))} draws."
+            f"{what} needs {8.0 * numbers / 2**30:.0f} GiB, more than the {limit / 2**30:.0f} GiB that half of this "
+            f"machine's memory allows; {remedy}."
         )
+
+
+def check_draws(draws: int, tune: int | None, chains: int, parameters: int) -> None:
+    """Refuse more draws than memory holds; about four copies of them are alive while a fit ends."""
+    what = f"draws={draws} with chains={chains}, {parameters} parameters" + (
+        f" and tune={tune}" if tune else ""
+    )
+    each = chains * (4.0 * parameters + 30.0)
+    remedy = (
+        "fewer chains" if 8.0 * each > _memory() / 100 else f"at most {_memory() / 16.0 / each:.0f} draws"
+    )
+    check_memory(each * (draws + (tune or 0)), what, f"ask for {remedy}")
+
+
+def _memory() -> int:
+    """Return the physical memory in bytes; 16 GiB where the system does not tell."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return 1 << 34
 
 
 def check_arrays(estimator: Any, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -71,9 +101,27 @@ def check_arrays(estimator: Any, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray
         ensure_all_finite=False,
         ensure_min_features=0,
         y_numeric=True,
-        multi_output=False,
+        multi_output=True,
     )
-    return X, np.ascontiguousarray(y, dtype=np.float64)
+    y = column_or_1d(y, warn=True) if y.ndim == 1 or y.shape[1] == 1 else y
+    if y.ndim > 1:
+        raise ValueError(
+            f"y should be a 1d array, got an array of shape {y.shape}: one response is fitted at a time."
+        )
+    y = np.ascontiguousarray(y, dtype=np.float64)
+    raise_not_finite(None, y, ())
+    return X, y
+
+
+def check_response(y: Any, n: int) -> np.ndarray:
+    """Return the responses that belong to ``n`` rows, as floats of shape (n,); NaN is let through."""
+    try:
+        observed = np.asarray(y, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError("y must hold numbers; encode it first.") from None
+    if observed.shape not in ((n,), (n, 1)):
+        raise ValueError(f"y has shape {observed.shape}, but X has {n} rows: give one number a row.")
+    return observed.reshape(-1)
 
 
 def check_rows(estimator: Any, X: Any) -> np.ndarray:
@@ -99,12 +147,20 @@ def check_weights(sample_weight: Any, n: int) -> np.ndarray | None:
         )
     if not np.any(weights > 0.0):
         raise ValueError("sample_weight is zero for every row: at least one weight must not be zero.")
+    with np.errstate(over="ignore"):
+        total = float(weights.sum())
+    if not MIN_WEIGHT <= total <= MAX_WEIGHT:
+        raise ValueError(
+            f"sample_weight sums to {total:.3g}, but weights count equal rows: rescale them so that they sum to the "
+            "number of observations."
+        )
     return weights
 
 
-def raise_not_finite(X: np.ndarray, y: np.ndarray, columns: tuple[str, ...]) -> None:
-    """Say which value of X or y is not finite, or too large to be squared."""
-    for start in range(0, len(y), 65536):
+def raise_not_finite(X: np.ndarray | None, y: np.ndarray, columns: tuple[str, ...]) -> None:
+    """Say which value of y, or of X if it is known to hold one, is not finite, or too large to be squared."""
+    for start in range(0, 0 if X is None else len(y), 65536):
+        assert X is not None
         bad = ~np.isfinite(np.asarray(X[start : start + 65536], dtype=np.float64))
         if bad.any():
             row, column = np.argwhere(bad)[0]
@@ -118,7 +174,10 @@ def raise_not_finite(X: np.ndarray, y: np.ndarray, columns: tuple[str, ...]) -> 
         row = int(np.argmax(bad))
         kind = "NaN" if np.isnan(y[row]) else "infinity (inf)"
         raise ValueError(f"y contains {kind} in row {row}; drop such rows.")
-    raise ValueError("X or y holds numbers so large that their squares overflow; divide them by a constant.")
+    if X is not None:
+        raise ValueError(
+            "X or y holds numbers so large or small that their squares overflow; divide them by a constant."
+        )
 
 
 def _is_frame_without_columns(X: Any) -> bool:
@@ -136,6 +195,10 @@ def _refuse_text(X: Any) -> None:
         text = kind.startswith(("str", "category", "categorical", "enum", "utf8"))
         if kind == "object":
             text = any(isinstance(value, str) for value in X[name].head(1000))
+        if kind.startswith(("datetime", "timedelta", "date", "duration", "time", "period")):
+            raise ValueError(
+                f"column {name!r} holds dates or durations: convert it to a number first, such as days since a start."
+            )
         if text:
             raise ValueError(
                 f"column {name!r} holds text, so X cannot be used as numbers: encode it, or use a formula, "
@@ -143,13 +206,15 @@ def _refuse_text(X: Any) -> None:
             )
 
 
-def constant_response(summary: Summary) -> str:
+def constant_response(summary: Summary, exact_fit: bool) -> str:
     """Say what a response without spread means for priors and sigma."""
-    if summary.n_rows == 1:
-        what, sigma = "There is a single row", "known from its prior only"
-    else:
-        what, sigma = "y is constant", "no more than rounding error"
-    return f"{what}, so sd(y) = 0: priors with autoscale use a scale of 1 instead, and sigma is {sigma}."
+    what = "There is a single row" if summary.n_rows == 1 else "y is constant"
+    text = f"{what}, so sd(y) = 0, and priors with autoscale use a scale of 1 instead"
+    if exact_fit:
+        text += "; the data are fitted to rounding error, and sigma is no more than that"
+    elif summary.n_rows == 1:
+        text += "; sigma is known from its prior only"
+    return text + "."
 
 
 def not_identified(summary: Summary, names: tuple[str, ...], columns: np.ndarray) -> str:
@@ -157,12 +222,13 @@ def not_identified(summary: Summary, names: tuple[str, ...], columns: np.ndarray
     shown = ", ".join(repr(names[i]) for i in columns[:8]) + (", ..." if len(columns) > 8 else "")
     needed = summary.intercept + len(names)
     if summary.n_rows < needed:
-        reason = f"{summary.n_rows} rows cannot determine {needed} coefficients"
+        rows = "one row" if summary.n_rows == 1 else f"{summary.n_rows} rows"
+        reason = f"{rows} cannot determine {needed} coefficients"
     elif len(columns) == 1:
         reason = f"column {shown} is constant"
     else:
         reason = f"columns {shown} are collinear"
     return (
-        f"prior: {reason}, and with a flat prior nothing else does: leave one out, or give it a proper prior such "
-        "as Normal(0, 1)."
+        f"prior: {reason}, and a flat prior does not help: leave columns out, or give them a proper prior such as "
+        "Normal(0, 1)."
     )

@@ -24,7 +24,9 @@ def test_example_runs_and_draws_its_pictures(script, pictures, tmp_path):
     from matplotlib.image import imread
 
     # The package that is tested here, wherever it lies, and nothing of the directory the tests run in.
-    path = os.pathsep.join(filter(None, [str(Path(bayesglm.__file__).parents[1]), os.environ.get("PYTHONPATH")]))
+    path = os.pathsep.join(
+        filter(None, [str(Path(bayesglm.__file__).parents[1]), os.environ.get("PYTHONPATH")])
+    )
     done = subprocess.run(
         [sys.executable, str(ROOT / "examples" / script), "pictures"],
         cwd=tmp_path,
@@ -37,7 +39,9 @@ def test_example_runs_and_draws_its_pictures(script, pictures, tmp_path):
     assert "ConvergenceWarning" not in done.stderr
     announced = re.findall(r"^picture: (.+)$", done.stdout, re.MULTILINE)
     assert len(announced) == pictures
-    assert sorted(announced) == sorted(str(p.relative_to(tmp_path)) for p in tmp_path.glob("**/*") if p.is_file())
+    assert sorted(announced) == sorted(
+        str(p.relative_to(tmp_path)) for p in tmp_path.glob("**/*") if p.is_file()
+    )
     for name in announced:
         image = imread(tmp_path / name)
         assert min(image.shape[:2]) > 300
@@ -97,7 +101,9 @@ def test_readme_gives_the_command_that_ci_runs(name):
     assert "pip install" in command
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda p: p.name
+)
 def test_links_within_the_repository_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
         if not target.startswith("https://"):

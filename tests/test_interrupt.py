@@ -27,6 +27,9 @@ big, big_y = X, y
 if case == "data pass":
     big = rng.normal(size=(1_500_000, 20))
     big_y = big.sum(axis=1)
+elif case == "diagnostics":
+    big = rng.normal(size=(60, 30))
+    big_y = big.sum(axis=1) + rng.normal(size=60)
 elif case == "second data pass":
     big = rng.normal(size=(800_000, 20))
     big[:, 1] = big[:, 0] + 1e-7 * big[:, 1]
@@ -40,7 +43,7 @@ settings = {
     "warm-up, any prior": {"tune": 2_000_000, "draws": 10, "prior": "cauchy"},
     "data pass": {"draws": 10},
     "second data pass": {"draws": 10},
-    "diagnostics": {"draws": 700_000},
+    "diagnostics": {"draws": 150_000},
 }[case]
 
 model = BayesianLinearRegression(random_state=0, draws=20)

@@ -1,4 +1,4 @@
-"""Saving and copying: pickle, cloudpickle, joblib, deepcopy and clone; the same numbers elsewhere, and no data inside."""
+"""Saving and copying: pickle, cloudpickle, joblib, deepcopy, clone; the same numbers elsewhere, no data inside."""
 
 import copy
 import io
@@ -91,7 +91,9 @@ def test_a_copy_does_all_that_the_original_does(case, way, tmp_path):
     np.testing.assert_array_equal(
         twin.to_arviz(X, y)["log_prior"]["coef"].values, model.to_arviz(X, y)["log_prior"]["coef"].values
     )
-    refitted = twin.fit(MODELS["formula"][1] if twin.formula else X, FRAME["y"][: None if twin.formula else 20])
+    refitted = twin.fit(
+        MODELS["formula"][1] if twin.formula else X, FRAME["y"][: None if twin.formula else 20]
+    )
     assert refitted.predict(X).shape == (20,)
 
 
@@ -115,7 +117,9 @@ def test_clone_is_unfitted_with_the_same_parameters(case):
 
 
 def test_an_unfitted_model_can_be_saved():
-    model = BayesianLinearRegression("y ~ a", prior={"a": Normal(0, 1)}, random_state=np.random.default_rng(0))
+    model = BayesianLinearRegression(
+        "y ~ a", prior={"a": Normal(0, 1)}, random_state=np.random.default_rng(0)
+    )
     for twin in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model), clone(model)):
         assert twin.fit(FRAME).coef_.shape == (1,)
 
@@ -186,6 +190,8 @@ def test_a_fresh_process_predicts_the_same_numbers(name):
 
 def test_functions_of_the_namespace_travel_along():
     namespace = {"floor": np.floor, "unit": 2.0}
-    model = BayesianLinearRegression("y ~ floor(a) + I(b * unit)", formula_namespace=namespace, draws=20).fit(FRAME)
+    model = BayesianLinearRegression("y ~ floor(a) + I(b * unit)", formula_namespace=namespace, draws=20).fit(
+        FRAME
+    )
     twin = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(twin.predict(FRAME), model.predict(FRAME))

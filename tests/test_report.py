@@ -34,7 +34,14 @@ def sampled(frame):
 def test_text_names_model_rows_priors_and_every_parameter(exact):
     text = str(exact.summary())
     assert repr(exact.summary()) == text
-    for piece in ("BayesianLinearRegression", "y ~ a + C(g)", "60", "4 chains x 1000", "0 divergences", "HalfStudentT"):
+    for piece in (
+        "BayesianLinearRegression",
+        "y ~ a + C(g)",
+        "60",
+        "4 chains x 1000",
+        "0 divergences",
+        "HalfStudentT",
+    ):
         assert piece in text
     lines = text.splitlines()
     for name in exact.posterior_.names:
@@ -57,7 +64,9 @@ def test_priors_are_shown_after_scaling(exact, frame):
     unit = frame["y"].std(ddof=0) / frame["a"].std(ddof=0)
     assert f"{2.5 * unit:.4g}" in text
     assert "autoscale" not in text
-    given = BayesianLinearRegression("y ~ a + C(g)", prior={"C(g)": Normal(0, 7)}, random_state=0, draws=20).fit(frame)
+    given = BayesianLinearRegression(
+        "y ~ a + C(g)", prior={"C(g)": Normal(0, 7)}, random_state=0, draws=20
+    ).fit(frame)
     assert "Normal(loc=0, scale=7)" in str(given.summary())
     assert "C(g)" in str(given.summary())
 
@@ -123,7 +132,9 @@ def test_html_escapes_names(frame):
 
 
 def test_weights_dropped_rows_and_missing_intercept_show(frame):
-    model = BayesianLinearRegression("y ~ a - 1", random_state=0, draws=20).fit(frame, sample_weight=np.full(60, 2.0))
+    model = BayesianLinearRegression("y ~ a - 1", random_state=0, draws=20).fit(
+        frame, sample_weight=np.full(60, 2.0)
+    )
     text = str(model.summary())
     assert "60 (weights sum to 120)" in text
     assert "Intercept" not in text
@@ -135,7 +146,9 @@ def test_weights_dropped_rows_and_missing_intercept_show(frame):
 @pytest.mark.filterwarnings("ignore:(?i)the data are fitted")
 def test_extreme_numbers_stay_readable(frame):
     for unit in (1e-12, 1e12):
-        model = BayesianLinearRegression(random_state=0, draws=50).fit(frame[["a", "b"]] * [1e6, 1.0], unit * frame["y"])
+        model = BayesianLinearRegression(random_state=0, draws=50).fit(
+            frame[["a", "b"]] * [1e6, 1.0], unit * frame["y"]
+        )
         table = str(model.summary())
         assert max(map(len, table.splitlines())) <= 120
         assert "nan" not in table
@@ -145,7 +158,9 @@ def test_extreme_numbers_stay_readable(frame):
 
 def test_many_columns_and_long_names(frame):
     rng = np.random.default_rng(0)
-    X = pd.DataFrame(rng.normal(size=(60, 40)), columns=[f"a rather long name of column number {i}" for i in range(40)])
+    X = pd.DataFrame(
+        rng.normal(size=(60, 40)), columns=[f"a rather long name of column number {i}" for i in range(40)]
+    )
     model = BayesianLinearRegression(random_state=0, draws=20).fit(X, frame["y"])
     text = str(model.summary())
     assert "a rather long name of column number 39" in text

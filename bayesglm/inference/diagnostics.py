@@ -8,13 +8,13 @@ between two equal draws and may, by rounding, end up below both.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 from scipy.special import ndtri
 
+from bayesglm.inference.threads import in_threads
 from bayesglm.kernel import autocovariance
 
 #: R-hat above which chains are taken to disagree (Vehtari, Gelman, Simpson, Carpenter & Bürkner 2021,
@@ -30,6 +30,8 @@ MAX_CUT_SHORT = 0.05
 
 #: Draws that make a second thread worth starting (about half a millisecond of work).
 DRAWS_PER_THREAD = 32_000
+#: Draws that are worth a piece of their own, so that Ctrl-C need not wait for the rest.
+DRAWS_PER_CALL = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -98,14 +100,12 @@ def diagnose(draws: np.ndarray, n_threads: int = 1) -> Diagnostics:
         return Diagnostics(*np.full((len(autocovariance.COLUMNS), k), np.nan))
     scores = _normal_scores(2 * n_chains * (n_draws // 2))
     n_threads = max(1, min(n_threads, draws.size // DRAWS_PER_THREAD, k))
-    if n_threads == 1:
+    if n_threads == 1 and draws.size < DRAWS_PER_CALL:
         columns = autocovariance.diagnose(draws, scores)
     else:
-        with ThreadPoolExecutor(n_threads) as pool:
-            parts = pool.map(
-                lambda part: autocovariance.diagnose(part, scores), np.array_split(draws, n_threads)
-            )
-            columns = np.concatenate(list(parts))
+        n_parts = min(k, max(n_threads, draws.size // DRAWS_PER_CALL))
+        calls = [partial(autocovariance.diagnose, part, scores) for part in np.array_split(draws, n_parts)]
+        columns = np.concatenate(in_threads(calls, n_threads))
     return Diagnostics(**dict(zip(autocovariance.COLUMNS, columns.T.copy(), strict=True)))
 
 

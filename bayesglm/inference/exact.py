@@ -47,10 +47,13 @@ class ExactPosterior:
         spread = self._z_mean - self._mean_z
         self._covariance = (spread.T * grid.weights) @ spread
         variance = grid.mean(self._z_variance)
-        self._covariance[np.diag_indices(len(variance))] += variance
         finite = conditional.exists(2.0)
-        self._endless = np.zeros(len(variance), bool) if finite else conditional.prior_precision == 0.0
-        self._noise = grid.mean(self._sigma**2) if finite else np.inf
+        beyond = grid.beyond(2.0) if finite else 0.0
+        flat = conditional.prior_precision == 0.0
+        variance[flat] += beyond / conditional.data_precision[flat]
+        self._covariance[np.diag_indices(len(variance))] += variance
+        self._endless = np.zeros(len(variance), bool) if finite else flat
+        self._noise = grid.mean(self._sigma**2) + beyond * summary.y_unit**2 if finite else np.inf
 
         rows = self._parameter_rows()
         self.magnitude = np.append(np.abs(rows) @ np.abs(self._mean_z), 0.0)
@@ -63,9 +66,11 @@ class ExactPosterior:
             self.mean["Intercept"] = float(centre[0] + self._y_shift)
             self.sd["Intercept"] = float(sd[0])
         self.mean["coef"], self.sd["coef"] = centre[summary.intercept :], sd[summary.intercept :]
-        mean = float(grid.mean(self._sigma))
-        self.mean["sigma"] = mean if conditional.exists(1.0) else np.inf
-        self.sd["sigma"] = float(np.sqrt(grid.mean((self._sigma - mean) ** 2))) if finite else np.inf
+        mean = float(grid.mean(self._sigma)) + grid.beyond(1.0) * summary.y_unit
+        spread_of_sigma = (
+            grid.mean((self._sigma - mean) ** 2) + beyond * summary.y_unit**2 if finite else np.inf
+        )
+        self.mean["sigma"], self.sd["sigma"] = mean, float(np.sqrt(spread_of_sigma))
         self._log_density = conditional.target.log_marginal
         self._grid = grid
 
@@ -94,8 +99,9 @@ class ExactPosterior:
         return self._weights, means, np.sqrt(variance)
 
     def sigma_quantile(self, q: np.ndarray) -> np.ndarray:
-        """Return quantiles of sigma, to about 1e-7 of its standard deviation."""
-        return np.exp(cumulate(self._log_density, self._grid, 4096).quantile(q)) * self._y_unit
+        """Return quantiles of sigma, free of Monte Carlo error."""
+        cumulative = cumulate(self._log_density, self._grid, 1024)
+        return np.exp(cumulative.quantile(q)) * self._y_unit
 
     def _rows(self, X: np.ndarray) -> np.ndarray:
         """Return the rows of X as functionals of z, shape (m, k)."""

@@ -95,8 +95,10 @@ class ConditionalGaussian:
         # Coordinates are computed best at a sigma that the posterior allows: where data and prior are far apart
         # there, what separates the directions of the weaker is lost to rounding. Without residual degrees of
         # freedom the data say nothing of sigma, and it is of the size of y.
-        least = 1e-8 if degrees > 2.0 else 1e-2
-        start = float(np.clip(np.sqrt(summary.rss / degrees), least, 1.0)) if degrees > 0.0 else 1.0
+        if degrees > 2.0:
+            start = float(np.clip(np.sqrt(summary.rss / degrees), 1e-8, 1.0))
+        else:
+            start = float(np.clip(np.sqrt(summary.rss / summary.weight), 1e-2, 1.0)) if summary.rss else 1.0
 
         likelihood = np.zeros((rank + intercept, k))
         response = np.zeros(rank + intercept)
@@ -113,35 +115,22 @@ class ConditionalGaussian:
         proper = prior.precision > 0.0
         check_identified(summary, rows)
         q, triangle = np.linalg.qr(np.vstack([likelihood / start, rows[proper]]))
-        left, cosine, right = np.linalg.svd(q[: rank + intercept])
-        informed = len(cosine)
-        below = q[rank + intercept :] @ right.T
-        sine = np.sqrt(np.sum(below**2, axis=0))
-        # A flat direction has sine 0; what rounding left there would be taken for a prior.
-        sine[sine < 20.0 * EPS * max(k, 1)] = 0.0
-        signs = np.sign(right[np.arange(k), np.argmax(np.abs(right), axis=1)]) if k else np.zeros(0)
-        right, below = right * signs[:, np.newaxis], below * signs
-        left[:, :informed] *= signs[:informed]
-
-        self.basis = solve_triangular(triangle, right.T) if k else np.zeros((0, 0))
-        prior_mean = np.zeros(k)
-        known = sine > 0.0
-        prior_mean[known] = below.T[known] @ aim[proper] / sine[known] ** 2
-        data_mean = left[:, :informed].T @ response / start / cosine
-        self.prior_mean = prior_mean
-        self.gap = np.zeros(k)
-        self.gap[:informed] = data_mean - prior_mean[:informed]
-        self.data_precision = np.zeros(k)
-        self.data_precision[:informed] = (cosine * start) ** 2
+        right, cosine, sine = _cosine_sine(q[: len(likelihood)], q[len(likelihood) :])
+        self.basis = solve_triangular(triangle, right) if k else np.zeros((0, 0))
+        ahead, behind = q[: len(likelihood)] @ right, q[len(likelihood) :] @ right
+        self.data_mean = _divided(ahead.T @ response / start, cosine**2)
+        self.prior_mean = _divided(behind.T @ aim[proper], sine**2)
+        self.data_precision = (cosine * start) ** 2
         self.prior_precision = sine**2
 
+        informed = cosine > 0.0
         marginal = ScaleTarget(
             k + 1,
             summary.weight,
             summary.rss,
-            self.data_precision[:informed],
-            self.prior_precision[:informed],
-            self.gap[:informed],
+            self.data_precision[informed],
+            self.prior_precision[informed],
+            (self.data_mean - self.prior_mean)[informed],
             prior.sigma,
         )
         self.grid: Grid = integrate(marginal.log_marginal)
@@ -153,7 +142,7 @@ class ConditionalGaussian:
         """Return mean and variance of z given log sigma, shapes (..., k)."""
         data = np.exp(-2.0 * log_sigma)[..., np.newaxis] * self.data_precision
         total = data + self.prior_precision
-        return self.prior_mean + data / total * self.gap, 1.0 / total
+        return (data * self.data_mean + self.prior_precision * self.prior_mean) / total, 1.0 / total
 
     def unwhiten(self, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Map draws of `target`, shape (..., k + 1), to (intercept, coefficients) and sigma, standardised."""
@@ -187,6 +176,43 @@ def _normal_scores(marginal: ScaleTarget, grid: Grid) -> tuple[np.ndarray, np.nd
     return knots, np.clip(slopes, least, np.minimum(most, 3.0 * least))
 
 
+def _cosine_sine(upper: np.ndarray, lower: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Diagonalise both parts of a matrix with orthonormal columns: V, and the column norms of each part times V.
+
+    A singular vector is determined well where its singular value is small, and poorly among values near 1. So
+    the directions in which the lower part is small come from its singular vectors, and the others, among which
+    the upper part is small, are then rotated to that part's (Van Loan 1985).
+    """
+    k = upper.shape[1]
+    if k == 0:
+        return np.zeros((0, 0)), np.zeros(0), np.zeros(0)
+    _, values, right = (
+        np.linalg.svd(lower, full_matrices=True) if len(lower) else (None, np.zeros(0), np.eye(k))
+    )
+    sine = np.zeros(k)
+    sine[: len(values)] = values
+    vectors = right.T.copy()
+    cosine = np.sqrt(np.sum((upper @ vectors) ** 2, axis=0))
+    large = sine > np.sqrt(0.5)
+    if large.any() and len(upper):
+        _, values, rotation = np.linalg.svd(upper @ vectors[:, large], full_matrices=True)
+        vectors[:, large] = vectors[:, large] @ rotation.T
+        cosine[large] = 0.0
+        cosine[np.flatnonzero(large)[: len(values)]] = values
+        sine[large] = np.sqrt(np.sum((lower @ vectors[:, large]) ** 2, axis=0))
+    # What rounding leaves of a flat prior or of absent data is neither.
+    sine[sine < 20.0 * EPS * k] = 0.0
+    cosine[cosine < 20.0 * EPS * k] = 0.0
+    # Signs are arbitrary; fixed, equal data give equal draws.
+    vectors *= np.sign(vectors[np.argmax(np.abs(vectors), axis=0), np.arange(k)])
+    return vectors, cosine, sine
+
+
+def _divided(values: np.ndarray, by: np.ndarray) -> np.ndarray:
+    """Return values / by, and 0 where by is 0."""
+    return np.divide(values, by, out=np.zeros_like(values), where=by > 0.0)
+
+
 def check_identified(summary: Summary, rows: np.ndarray) -> None:
     """Raise `NotIdentifiedError` unless the prior tells apart what the data do not.
 
@@ -200,8 +226,9 @@ def check_identified(summary: Summary, rows: np.ndarray) -> None:
         null = np.zeros((rows.shape[1], len(summary.null)))
         null[summary.intercept :] = summary.null.T
         held = rows @ null
-        scale = np.sqrt(np.sum(held**2, axis=1, keepdims=True))
-        held = np.divide(held, scale, out=np.zeros_like(held), where=scale > 0.0)
+        # Each row by its own size: what matters is the angle, and a row that rounding alone moves is none.
+        size = np.sqrt(np.sum(rows**2, axis=1, keepdims=True))
+        held = np.divide(held, size, out=np.zeros_like(held), where=size > 0.0)
         if np.linalg.matrix_rank(held, tol=1e-8) < len(summary.null):
             _, singular, right = np.linalg.svd(held)
             rank = int(np.count_nonzero(singular > 1e-8))

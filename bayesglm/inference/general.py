@@ -57,7 +57,7 @@ def sampled_target(summary: Summary, priors: StandardisedPriors) -> AffineTarget
             likeness.data_precision,
             likeness.prior_precision,
             likeness.prior_mean,
-            likeness.gap,
+            likeness.data_mean,
             summary.intercept,
             priors.shift,
             normal.loc,

@@ -79,7 +79,11 @@ class Posterior:
         """Return coef (S, p), intercept (S,) or 0.0 and sigma (S,), the chains one after another."""
         coef = self.draws["coef"]
         intercept = self.draws["Intercept"].reshape(-1) if "Intercept" in self.draws else 0.0
-        return coef.reshape(-1, coef.shape[-1]), intercept, self.draws["sigma"].reshape(-1)
+        return (
+            coef.reshape(self.draws["sigma"].size, coef.shape[-1]),
+            intercept,
+            self.draws["sigma"].reshape(-1),
+        )
 
     def __repr__(self) -> str:
         chains, draws = self.draws["sigma"].shape

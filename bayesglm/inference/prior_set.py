@@ -110,6 +110,7 @@ class PriorSet:
         intercept = None
         if self.intercept is not None:
             intercept = self.intercept.transformed(summary.y_mean, summary.y_unit)
+        self._refuse_out_of_range(summary, unit)
         return StandardisedPriors(
             coef=tuple(prior.transformed(0.0, unit[prior.bound[0]]) for prior in self.coef),
             intercept=intercept,
@@ -117,6 +118,25 @@ class PriorSet:
             shift=np.zeros(len(unit)) if self.centred else summary.x_mean / summary.x_unit,
             positive=self.positive,
         )
+
+    def _refuse_out_of_range(self, summary: Summary, unit: np.ndarray) -> None:
+        """Refuse a prior so far from the data's own scale that no arithmetic can hold both."""
+        checked = [
+            (label, prior, unit[prior.bound[0]], 0.0)
+            for label, prior in zip(self.labels, self.coef, strict=True)
+        ]
+        checked.append(("sigma_prior", self.sigma, summary.y_unit, 0.0))
+        if self.intercept is not None:
+            checked.append(("intercept_prior", self.intercept, summary.y_unit, summary.y_mean))
+        for name, prior, scale, shift in checked:
+            if not len(prior.bound[1]) or isinstance(prior, Flat):
+                continue
+            widths, distances = prior.bound[2] / scale, np.abs(prior.bound[1] - shift) / scale
+            if widths.min() < 1e-50 or max(widths.max(), distances.max()) > 1e50:
+                raise ValueError(
+                    f"{name}: {prior.resolved()} is more than 1e50 times larger or smaller than the scale of the data; "
+                    "check the units of both."
+                )
 
     def log_density(self, draws: Mapping[str, np.ndarray], x_mean: np.ndarray) -> dict[str, np.ndarray]:
         """Return the log prior density of draws by variable, each shaped as the draws."""
@@ -220,21 +240,26 @@ def resolve(
     given = HalfStudentT(df=DEFAULT_SIGMA_DF, autoscale=True)
     if sigma_prior is not None:
         given = _as_prior(sigma_prior, "sigma_prior")
+    if not given.positive and not isinstance(given, Flat):
+        raise ValueError(
+            f"sigma_prior must be a prior on the positive numbers, such as HalfNormal(1); got {given}."
+        )
+    sigma = given.bind([0], unit=y_sd, name="sigma_prior")
+    if not given.positive and not isinstance(given, Flat):
+        raise ValueError(
+            f"sigma_prior must be a prior on the positive numbers, such as HalfNormal(1); got {given}."
+        )
+    sigma = given.bind([0], unit=y_sd, name="sigma_prior")
     exact_fit = summary.exact_fit and not np.any(flags & (summary.least_squares < 0.0))
     if exact_fit:
         # The likelihood grows without bound as sigma goes to 0 and says nothing of how far: only a prior at
         # the resolution of the numbers keeps sigma there (one degree of freedom leaves log sigma uniform).
-        given = HalfStudentT(
-            df=DEFAULT_SIGMA_DF, scale=float(np.sqrt(summary.rss / summary.weight) * summary.y_unit)
-        )
-    if not given.positive and not isinstance(given, Flat):
-        raise ValueError(
-            f"sigma_prior must be a prior on the positive numbers, such as HalfNormal; got {given}."
-        )
+        scale = float(np.sqrt(summary.rss / summary.weight) * summary.y_unit)
+        sigma = HalfStudentT(df=DEFAULT_SIGMA_DF, scale=scale).bind([0])
     return PriorSet(
         coef=tuple(bound),
         intercept=intercept,
-        sigma=given.bind([0], unit=y_sd, name="sigma_prior"),
+        sigma=sigma,
         centred=bool(center) or intercept_prior is None,
         positive=flags,
         labels=tuple(label for label, *_ in parts),
@@ -283,10 +308,13 @@ def _as_prior(value: Any, name: str) -> Prior:
             raise ValueError(f"{name}={value!r} is not the name of a prior; {hint}")
         usual = DEFAULT_SCALE if name.startswith(("prior", "intercept")) else 1.0
         return Flat() if value == "flat" else PRIORS[value](scale=usual, autoscale=True)
+    example = "HalfNormal(1)" if name == "sigma_prior" else "Normal(0, 1)"
     if isinstance(value, type) and issubclass(value, Prior):
-        raise TypeError(f"{name} must be a prior, not its class: write {value.__name__}().")
+        raise TypeError(
+            f"{name} must be a prior, not the class {value.__name__}: write one such as {example}."
+        )
     if not isinstance(value, Prior):
-        raise TypeError(f"{name} must be a prior such as Normal(0, 1), its name or None; got {value!r}.")
+        raise TypeError(f"{name} must be a prior such as {example}, the name of one, or None; got {value!r}.")
     return value
 
 

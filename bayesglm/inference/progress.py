@@ -10,7 +10,9 @@ from types import TracebackType
 PATIENCE = 2.0
 #: Seconds between two updates.
 INTERVAL = 0.2
-WIDTH = 30
+#: Of the bar, and of the whole line: a terminal has at least 80 columns.
+WIDTH = 24
+COLUMNS = 79
 
 
 class Progress:
@@ -39,8 +41,7 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self.visible:
-            sys.stderr.write("\r" + " " * 100 + "\r")
-            sys.stderr.flush()
+            _write("\r" + " " * COLUMNS + "\r")
 
     def begin(self, chains: int) -> None:
         """Say how many chains there are."""
@@ -63,11 +64,17 @@ class Progress:
         filled = round(WIDTH * share)
         rest = f"{elapsed / share - elapsed:.0f} s left" if share > 0.02 else "starting"
         text = (
-            f"\rsampling [{'#' * filled}{'.' * (WIDTH - filled)}] {100 * share:3.0f} %  "
-            f"{self.chains} chains, {rest}, {divergences} divergences"
+            f"sampling [{'#' * filled}{'.' * (WIDTH - filled)}] {100 * share:3.0f} %, {rest}, "
+            f"{divergences} divergences"
         )
         self.visible = True
-        sys.stderr.write(text.ljust(100))
+        _write("\r" + text[:COLUMNS].ljust(COLUMNS))
+
+
+def _write(text: str) -> None:
+    """Write to standard error, if there is one (a process without a console has none)."""
+    if sys.stderr is not None:
+        sys.stderr.write(text)
         sys.stderr.flush()
 
 

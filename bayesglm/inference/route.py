@@ -156,7 +156,8 @@ def _z_scores(draws: dict[str, np.ndarray], diagnostics: Diagnostics, exact: Exa
     # A posterior as narrow as the numbers' own resolution (a perfect fit) is rounded, not wrong.
     rounding = 64.0 * np.finfo(float).eps * exact.magnitude
     with np.errstate(invalid="ignore", divide="ignore"):
-        return (found - np.concatenate(parts)) / np.hypot(diagnostics.mcse_mean, rounding)
+        scores = (found - np.concatenate(parts)) / np.hypot(diagnostics.mcse_mean, rounding)
+    return np.where(np.isfinite(scores), scores, np.nan)
 
 
 def warn(posterior: Posterior) -> None:
@@ -171,6 +172,12 @@ def warn(posterior: Posterior) -> None:
         max_treedepth=settings.max_treedepth,
     )
     texts += _disagreement(posterior)
+    if posterior.exact is not None and not np.isfinite(posterior.exact.sd["sigma"]):
+        texts.append(
+            f"With sigma_prior={dict(posterior.priors)['sigma']} and so few rows the posterior of sigma has no finite "
+            f"{'standard deviation' if np.isfinite(posterior.exact.mean['sigma']) else 'mean'}, shown as inf: give a "
+            "prior with lighter tails, such as HalfNormal, or more rows."
+        )
     for text in texts:
         warnings.warn(text, ConvergenceWarning, stacklevel=3)
 

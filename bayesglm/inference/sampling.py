@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from scipy.linalg import solve_triangular
 
 from bayesglm.inference.progress import Progress
+from bayesglm.inference.threads import in_threads
 from bayesglm.kernel.nuts import STAT_NAMES, Chain
 from bayesglm.kernel.target import AffineTarget, Target
 
@@ -28,8 +29,6 @@ TUNE_UNKNOWN_SCALE = 400
 DENSE_LIMIT = 200
 #: Starting points are spread by this factor beyond the posterior, so that R-hat keeps its meaning.
 OVERDISPERSION = 1.5
-#: How often the waiting thread looks at progress, in seconds.
-POLL_SECONDS = 0.05
 
 _DTYPES: dict[str, Any] = {
     "tree_depth": np.int64,
@@ -262,26 +261,18 @@ def _advance(
 def _in_threads(
     work: Callable[[int], None], chains: list[Chain], n_threads: int, progress: Progress | None
 ) -> None:
-    """Call ``work(i)`` for every chain; on any exception in this thread stop the chains first."""
-    with ThreadPoolExecutor(min(n_threads, len(chains)), thread_name_prefix="bayesglm") as pool:
-        futures: list[Future[None]] = []
-        try:
-            futures = [pool.submit(work, i) for i in range(len(chains))]
-            pending: set[Future[None]] = set(futures)
-            while pending:
-                pending = wait(pending, timeout=POLL_SECONDS).not_done
-                if progress is not None and pending:
-                    progress.update(
-                        sum(chain.n_done for chain in chains), sum(chain.n_divergent for chain in chains)
-                    )
-        except BaseException:
-            for future in futures:
-                future.cancel()
-            for chain in chains:
-                chain.stop()
-            raise
-    for future in futures:
-        future.result()
+    """Call ``work(i)`` for every chain; whatever comes in between stops the chains first."""
+
+    def report() -> None:
+        if progress is not None:
+            progress.update(sum(chain.n_done for chain in chains), sum(chain.n_divergent for chain in chains))
+
+    def stop() -> None:
+        for chain in chains:
+            chain.stop()
+
+    calls = [partial(work, i) for i in range(len(chains))]
+    in_threads(calls, n_threads, on_wait=report, on_failure=stop)
 
 
 def _adapt(

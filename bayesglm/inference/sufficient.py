@@ -136,6 +136,18 @@ class _Rows:
             yield from pool.map(work, panels)
 
 
+def _prescale(block: np.ndarray) -> np.ndarray | None:
+    """Return powers of two that bring columns into the range where squares neither over- nor underflow.
+
+    None where nothing needs it, which is to say nearly always.
+    """
+    largest = np.abs(block).max(axis=0)
+    extreme = (largest > 1e100) | ((largest > 0.0) & (largest < 1e-100))
+    if not np.any(extreme & np.isfinite(largest)):
+        return None
+    return np.where(extreme & np.isfinite(largest), np.exp2(np.frexp(largest)[1].astype(float)), 1.0)
+
+
 def _cross_products(rows: _Rows, starts: range) -> np.ndarray:
     """Return the cross-products of one panel, shape (p + 2, p + 2)."""
     total: np.ndarray | None = None
@@ -197,32 +209,44 @@ def summarize(
     """
     n, p = X.shape
     rows = _Rows(X, y, weights, np.zeros(p + 1))
-    first = rows.block(0, rows.block_rows)
-    shift = first[:, 1:].sum(axis=0) / max(first[:, 0].sum(), 1e-300)
+    start = 0 if weights is None else int(np.argmax(weights > 0.0))
+    first = rows.block(start, start + rows.block_rows)
+    prescale = _prescale(first[:, 1:])
+    if prescale is not None:
+        rows.unit = prescale
+        first[:, 1:] /= prescale
+    shift = first[:, 1:].sum(axis=0) / first[:, 0].sum()
     if not np.all(np.isfinite(shift)):
         raise FloatingPointError("the data hold values that are not finite")
-    rows.shift = shift
-    with np.errstate(over="ignore", invalid="ignore"):
-        cross = np.zeros((p + 2, p + 2))
-        for product in rows.reduce(_cross_products, n_threads):
-            cross += product
-    if not np.all(np.isfinite(cross)):
-        raise FloatingPointError("the data hold values that are not finite")
+    while True:
+        rows.shift = shift if prescale is None else shift * prescale
+        with np.errstate(over="ignore", invalid="ignore"):
+            cross = np.zeros((p + 2, p + 2))
+            for product in rows.reduce(_cross_products, n_threads):
+                cross += product
+        if not np.all(np.isfinite(cross)):
+            raise FloatingPointError("the data hold values that are not finite")
+        weight = float(cross[0, 0])
+        offset = cross[0, 1:] / weight
+        mean = shift + offset
+        centred = cross[1:, 1:] - np.outer(offset, cross[0, 1:])
+        variance = np.maximum(np.diag(centred) / weight, 0.0)
+        # The first block stood for nothing (its weights are tiny, say): once more, from the means.
+        if np.all(offset**2 <= 1e6 * variance + (EPS * np.abs(mean)) ** 2) or np.array_equal(shift, mean):
+            break
+        shift = mean
 
-    weight = float(cross[0, 0])
-    offset = cross[0, 1:] / weight
-    mean = shift + offset
-    centred = cross[1:, 1:] - np.outer(offset, cross[0, 1:])
-    variance = np.maximum(np.diag(centred) / weight, 0.0)
-    # A column is constant if it varies by no more than its own numbers are rounded.
+    # A column is constant if it varies by less than one unit in the last place of one row in a million would
+    # make it vary: the mean of equal numbers is rounded, and leaves less than that.
     magnitude = np.sqrt(mean**2 + variance)
-    spread = np.where(variance > (4.0 * EPS * magnitude) ** 2, np.sqrt(variance), 0.0)
+    spread = np.where(np.sqrt(variance) > 1e-3 * EPS * magnitude, np.sqrt(variance), 0.0)
     n_rows = n if weights is None else int(np.count_nonzero(weights))
 
     unit = np.where(spread > 0.0, spread, 1.0)
     triangle = _cholesky(centred, spread, unit, weight)
     if triangle is None:
-        precise = _Rows(X, y, weights, mean, unit)
+        scale = np.ones(p + 1) if prescale is None else prescale
+        precise = _Rows(X, y, weights, mean * scale, unit * scale)
         triangle = np.zeros((p + 2, p + 2))
         for panel in precise.reduce(_triangle, n_threads):
             triangle = _stack_triangles(triangle, panel)
@@ -238,7 +262,9 @@ def summarize(
         norms = np.sqrt(np.sum(triangle**2, axis=0) / weight)
         norms[norms == 0.0] = 1.0
         triangle, unit, trusted = triangle / norms, unit * norms, False
-    factor, rotated, rss, null, singular = _truncate(triangle, trusted)
+    # Rounding of the numbers themselves moves singular values by this much.
+    rounding = 2.0 * EPS * np.sqrt(weight) * float(np.max(magnitude[:-1] / unit[:-1], initial=0.0))
+    factor, rotated, rss, null, singular = _truncate(triangle, trusted, rounding)
 
     # What rounding of y and of the products x_j b_j leaves, were the model exact (api.md section 4).
     least_squares = np.linalg.lstsq(factor, rotated, rcond=None)[0] if p else np.zeros(0)
@@ -246,9 +272,16 @@ def summarize(
     floor = weight * (resolution if resolution > 0.0 else EPS) ** 2
     # Weights are frequencies, so it is their sum that has to exceed what is fitted.
     degrees = weight - factor.shape[0] - intercept
-    exact_fit = degrees > 1e-9 and rss <= 100.0 * floor
-    if degrees <= 1e-9:
-        rss = 0.0
+    interpolated = rss <= 100.0 * floor
+    exact_fit = bool(interpolated and degrees > 1e-9)
+    if interpolated:
+        rss = max(rss, floor) if exact_fit else 0.0
+    if prescale is not None:
+        mean, spread = mean * prescale, spread * prescale
+        unit = np.where((spread > 0.0) | (not intercept), unit * prescale, 1.0)
+    ratio = unit[-1] / unit[:-1]
+    if not 1e-150 < unit[-1] < 1e150 or np.any((ratio < 1e-150) | (ratio > 1e150)):
+        raise FloatingPointError("variances of y or of the coefficients are beyond the range of doubles")
     return Summary(
         n_rows=n_rows,
         weight=weight,
@@ -261,7 +294,7 @@ def summarize(
         y_unit=float(unit[-1]),
         factor=factor,
         rotated=rotated,
-        rss=max(rss, floor) if exact_fit else rss,
+        rss=rss,
         least_squares=least_squares,
         null=null,
         singular=singular,
@@ -287,7 +320,7 @@ def _cholesky(centred: np.ndarray, spread: np.ndarray, unit: np.ndarray, weight:
 
 
 def _truncate(
-    triangle: np.ndarray, trusted: bool
+    triangle: np.ndarray, trusted: bool, rounding: float
 ) -> tuple[np.ndarray, np.ndarray, float, np.ndarray, np.ndarray | None]:
     """Split [R, Q'y; 0, sqrt(rss)] and cut directions off in which the predictors do not vary."""
     p = triangle.shape[1] - 1
@@ -297,7 +330,7 @@ def _truncate(
     if trusted or p == 0:
         return factor, rotated, rss, np.zeros((0, p)), None
     left, singular, right = np.linalg.svd(factor)
-    rank = int(np.count_nonzero(singular > 10.0 * p * EPS * max(singular[0], 1e-300)))
+    rank = int(np.count_nonzero(singular > max(10.0 * p * EPS * singular[0], rounding, 1e-300)))
     rest = left[:, rank:].T @ rotated
     return (
         singular[:rank, np.newaxis] * right[:rank],

@@ -18,10 +18,15 @@ cdef class CorrectedTarget(Target):
     cdef readonly ScaleTarget scale
     cdef Py_ssize_t k, intercept
     cdef const double[:, ::1] basis
-    cdef const double[::1] data_precision, prior_precision, prior_mean, gap, shift
+    cdef const double[::1] data_precision, prior_precision, prior_mean, data_mean, shift
     cdef const double[::1] normal_mean, normal_precision
     cdef Prior coef_prior, intercept_prior
-    cdef double[::1] z, width, theta, grad_theta, grad_z
+    cdef double[::1] workspace
+    cdef double* z
+    cdef double* width
+    cdef double* theta
+    cdef double* grad_theta
+    cdef double* grad_z
 
 
 cdef class SummaryTarget(Target):

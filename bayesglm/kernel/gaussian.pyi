@@ -37,7 +37,7 @@ class CorrectedTarget(Target):
         data_precision: ArrayLike,
         prior_precision: ArrayLike,
         prior_mean: ArrayLike,
-        gap: ArrayLike,
+        data_mean: ArrayLike,
         intercept: bool,
         shift: ArrayLike,
         normal_mean: ArrayLike,

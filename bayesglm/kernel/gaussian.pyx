@@ -160,9 +160,8 @@ cdef class CorrectedTarget(Target):
         The density under the normal stand-in.
     basis : array of shape (k, k)
         From z to (intercept, coefficients).
-    data_precision, prior_precision, prior_mean, gap : arrays of shape (k,)
-        Of z: precision of the likelihood at sigma = 1 and of the normal prior, the latter's mean and
-        the distance from it to the mean of the likelihood.
+    data_precision, prior_precision, prior_mean, data_mean : arrays of shape (k,)
+        Of z: precision of the likelihood at sigma = 1 and of the normal prior, and their means.
     intercept : bool
         Is parameter 0 an intercept?
     shift : array of shape (p,)
@@ -173,9 +172,9 @@ cdef class CorrectedTarget(Target):
         The priors themselves, bound to positions among the coefficients and to coordinate 0.
     """
 
-    def __init__(self, ScaleTarget scale, basis, data_precision, prior_precision, prior_mean, gap, intercept, shift,
+    def __init__(self, ScaleTarget scale, basis, data_precision, prior_precision, prior_mean, data_mean, intercept, shift,
                  normal_mean, normal_precision, coef_prior, intercept_prior):
-        self.settings = (scale, basis, data_precision, prior_precision, prior_mean, gap, intercept, shift,
+        self.settings = (scale, basis, data_precision, prior_precision, prior_mean, data_mean, intercept, shift,
                          normal_mean, normal_precision, coef_prior, intercept_prior)
         self.scale = scale
         self.dim = scale.dim
@@ -185,13 +184,16 @@ cdef class CorrectedTarget(Target):
         self.data_precision = np.ascontiguousarray(data_precision, dtype=np.float64)
         self.prior_precision = np.ascontiguousarray(prior_precision, dtype=np.float64)
         self.prior_mean = np.ascontiguousarray(prior_mean, dtype=np.float64)
-        self.gap = np.ascontiguousarray(gap, dtype=np.float64)
+        self.data_mean = np.ascontiguousarray(data_mean, dtype=np.float64)
         self.shift = np.ascontiguousarray(shift, dtype=np.float64)
         self.normal_mean = np.ascontiguousarray(normal_mean, dtype=np.float64)
         self.normal_precision = np.ascontiguousarray(normal_precision, dtype=np.float64)
         self.coef_prior = coef_prior
         self.intercept_prior = intercept_prior
-        self.z, self.width, self.theta, self.grad_theta, self.grad_z = np.empty((5, self.k))
+        self.workspace = np.zeros(5 * self.k + 1)
+        self.z = &self.workspace[0]
+        self.width, self.theta = self.z + self.k, self.z + 2 * self.k
+        self.grad_theta, self.grad_z = self.z + 3 * self.k, self.z + 4 * self.k
 
     def __reduce__(self):
         return type(self), self.settings
@@ -204,13 +206,14 @@ cdef class CorrectedTarget(Target):
         log_sigma = self.scale.log_sigma(draws[..., self.k])
         data = np.exp(-2.0 * log_sigma)[..., np.newaxis] * np.asarray(self.data_precision)
         total = data + np.asarray(self.prior_precision)
-        z = np.asarray(self.prior_mean) + data / total * np.asarray(self.gap) + draws[..., :self.k] / np.sqrt(total)
+        z = data * np.asarray(self.data_mean) + np.asarray(self.prior_precision) * np.asarray(self.prior_mean)
+        z = z / total + draws[..., :self.k] / np.sqrt(total)
         return z @ np.asarray(self.basis).T, np.exp(log_sigma)
 
     cdef double logp_grad(self, const double* q, double* grad) noexcept nogil:
         cdef Py_ssize_t j, k = self.k, first = self.intercept
         cdef int size = <int>k, one = 1
-        cdef double alpha = 1.0, zero = 0.0, value, data, total, share, distance, level, slope, drift = 0.0
+        cdef double alpha = 1.0, zero = 0.0, value, data, total, share, held, gap, distance, level, slope, drift = 0.0
         cdef double width = 1.0, bend = 0.0, precision = exp(-2.0 * self.scale.locate(q[k], &width, &bend))
         value = self.scale.logp_grad(q, grad)
         if k == 0:
@@ -219,16 +222,17 @@ cdef class CorrectedTarget(Target):
             data = precision * self.data_precision[j]
             total = data + self.prior_precision[j]
             self.width[j] = 1.0 / sqrt(total)
-            self.z[j] = self.prior_mean[j] + data / total * self.gap[j] + self.width[j] * q[j]
+            self.z[j] = ((data * self.data_mean[j] + self.prior_precision[j] * self.prior_mean[j]) / total
+                         + self.width[j] * q[j])
         # Row-major basis is its transpose to BLAS: theta := basis z, grad_z := basis' grad_theta.
-        dgemv("T", &size, &size, &alpha, <double*>&self.basis[0, 0], &size, &self.z[0], &one, &zero,
-              &self.theta[0], &one)
+        dgemv("T", &size, &size, &alpha, <double*>&self.basis[0, 0], &size, self.z, &one, &zero,
+              self.theta, &one)
         for j in range(first, k):
             distance = self.theta[j] - self.normal_mean[j]
             value += 0.5 * self.normal_precision[j] * distance * distance
             self.grad_theta[j] = self.normal_precision[j] * distance
         if k > first:
-            value += self.coef_prior.add(&self.theta[first], &self.grad_theta[first])
+            value += self.coef_prior.add(self.theta + first, self.grad_theta + first)
         if first:
             level = self.theta[0]
             for j in range(1, k):
@@ -240,12 +244,14 @@ cdef class CorrectedTarget(Target):
             self.grad_theta[0] = slope
             for j in range(1, k):
                 self.grad_theta[j] -= self.shift[j - 1] * slope
-        dgemv("N", &size, &size, &alpha, <double*>&self.basis[0, 0], &size, &self.grad_theta[0], &one, &zero,
-              &self.grad_z[0], &one)
+        dgemv("N", &size, &size, &alpha, <double*>&self.basis[0, 0], &size, self.grad_theta, &one, &zero,
+              self.grad_z, &one)
         for j in range(k):
             grad[j] += self.width[j] * self.grad_z[j]
             share = precision * self.data_precision[j] * self.width[j] * self.width[j]
-            drift += self.grad_z[j] * share * (self.width[j] * q[j] - 2.0 * (1.0 - share) * self.gap[j])
+            gap = self.data_mean[j] - self.prior_mean[j]
+            held = self.prior_precision[j] * self.width[j] * self.width[j]
+            drift += self.grad_z[j] * share * (self.width[j] * q[j] - 2.0 * held * gap)
         grad[k] += width * drift
         return value
 

@@ -261,8 +261,8 @@ class _HalfT:
     def ppf(self, q):
         return self.folded.ppf(0.5 + 0.5 * np.asarray(q))
 
-    def sf(self, x):
-        return np.where(np.asarray(x) >= 0, 2.0 * self.folded.sf(x), 1.0)
+    def isf(self, q):
+        return self.folded.isf(0.5 * np.asarray(q))
 
 
 #: Priors by the names that `BayesianLinearRegression(prior="...")` takes.

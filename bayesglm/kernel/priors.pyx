@@ -108,7 +108,7 @@ cdef class Prior:
         self._prepare()
         self.log_constant = self._log_constants().sum() - np.log(scale).sum()
         if truncated:
-            self.log_constant -= np.log(self._mass_above_zero()).sum()
+            self.log_constant -= self._log_mass_above_zero().sum()
 
     def _prepare(self):
         """Copy shape parameters to C."""
@@ -117,10 +117,10 @@ cdef class Prior:
         """Log of the normalising constants at scale 1, shape (n,)."""
         return np.zeros(self.n)
 
-    def _mass_above_zero(self):
-        """Prior probability of a positive value, shape (n,); 1 for what is not a distribution."""
+    def _log_mass_above_zero(self):
+        """Log of the prior probability of a positive value, shape (n,); 0 for what is not a distribution."""
         distribution = self.distribution()
-        return np.ones(self.n) if distribution is None else distribution.sf(0.0)
+        return np.zeros(self.n) if distribution is None else distribution.logsf(0.0)
 
     def resolved(self):
         """Return the prior with the location and scale that a bound copy uses."""
@@ -178,7 +178,7 @@ cdef class Prior:
             return np.zeros(np.shape(x))
         out = distribution.logpdf(x)
         if self.bound[3]:
-            out = np.where(np.asarray(x) > 0, out - np.log(self._mass_above_zero()), -np.inf)
+            out = np.where(np.asarray(x) > 0, out - self._log_mass_above_zero(), -np.inf)
         return out
 
     def draw(self, rng, size):
@@ -187,8 +187,9 @@ cdef class Prior:
         if distribution is None:
             raise ValueError(f"{self} is not a probability distribution, so nothing can be drawn from it; "
                              "give a proper prior.")
-        below = 1.0 - self._mass_above_zero() if self.bound[3] else 0.0
-        return distribution.ppf(below + (1.0 - below) * rng.random((size, self.n)))
+        # From above, so that what is cut off far in the upper tail keeps its digits; 1 - u is never 0.
+        above = np.exp(self._log_mass_above_zero()) if self.bound[3] else 1.0
+        return distribution.isf(above * (1.0 - rng.random((size, self.n))))
 
 
 def _rebuild(cls, params, bound):

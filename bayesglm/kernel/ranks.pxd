@@ -1,3 +1,5 @@
+"""Ranks and normal scores of draws, for the diagnostics."""
+
 from libc.stdint cimport int32_t
 
 cdef int sort_draws(

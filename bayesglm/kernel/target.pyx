@@ -112,6 +112,9 @@ cdef class PyTarget(Target):
                 for i in range(self.dim):
                     point[i] = q[i]
                 result, gradient = self.function(point)
+                gradient = np.asarray(gradient, dtype=np.float64)
+                if gradient.shape != (self.dim,):
+                    raise ValueError(f"the gradient has shape {gradient.shape}, but the target has dimension {self.dim}.")
                 for i in range(self.dim):
                     grad[i] = gradient[i]
                 value = result

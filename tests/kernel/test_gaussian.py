@@ -1,6 +1,7 @@
 """The targets of a Gaussian likelihood against dense formulas written out from the data themselves."""
 
 import pickle
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -8,24 +9,20 @@ from scipy import integrate, stats
 from scipy.interpolate import CubicHermiteSpline
 
 from bayesglm.kernel.gaussian import CorrectedTarget, ScaleTarget, SummaryTarget
-from bayesglm.kernel.positive_priors import PRIORS, HalfCauchy, HalfNormal, HalfStudentT, InverseGamma
+from bayesglm.kernel.positive_priors import (
+    PRIORS,
+    Exponential,
+    HalfCauchy,
+    HalfNormal,
+    HalfStudentT,
+    InverseGamma,
+)
 from bayesglm.kernel.priors import Cauchy, Flat, JointPrior, Laplace, Normal, StudentT
+from tests.target_cases import gradient_error
 
 SIGMA_PRIORS = [HalfNormal(0.7), HalfStudentT(4.0, 2.0), HalfCauchy(1.5), InverseGamma(3.0, 2.0), Flat()]
 KNOTS = (-1.5, 0.5, np.array([-2.0, -1.2, -1.0, 0.1, 0.3, 2.0]), np.array([0.7, 0.9, 0.6, 0.5, 0.9, 2.5]))
 LAST_KNOT = -1.5 + 5 * 0.5
-
-
-def gradient_error(target, q, step=1e-5):
-    """Largest difference of gradient and a five-point difference quotient, relative to the gradient's size."""
-    value, gradient = target(q)
-    found = np.empty(len(q))
-    for j, unit in enumerate(np.eye(len(q))):
-        near = target(q + step * unit)[0] - target(q - step * unit)[0]
-        far = target(q + 2 * step * unit)[0] - target(q - 2 * step * unit)[0]
-        found[j] = (8 * near - far) / (12 * step)
-    assert np.isfinite(value)
-    return np.max(np.abs(found - gradient)) / (1 + np.max(np.abs(gradient)) + 1e-4 * abs(value))
 
 
 class Diagonal:
@@ -97,7 +94,12 @@ def test_many_coordinates_do_not_overflow_the_product(size):
     a, b = size * np.exp(rng.normal(size=700)), size * np.exp(rng.normal(size=700))
     target = ScaleTarget(701, 1000.0, 10.0, a, b, np.zeros(700), Flat().bind([0]))
     for x in (-3.0, 0.0, 4.0):
-        expected = -999 * x - 500 * np.log(2 * np.pi) - 5 * np.exp(-2 * x) - 0.5 * np.log(a * np.exp(-2 * x) + b).sum()
+        expected = (
+            -999 * x
+            - 500 * np.log(2 * np.pi)
+            - 5 * np.exp(-2 * x)
+            - 0.5 * np.log(a * np.exp(-2 * x) + b).sum()
+        )
         assert target.log_marginal(x)[0] == pytest.approx(expected, rel=1e-12)
 
 
@@ -110,7 +112,9 @@ def test_scale_target_gradient(sigma_prior, spline):
     for _ in range(20):
         q = rng.normal(size=7)
         q[-1] = rng.uniform(-2.5, 2.0)
-        if np.min(np.abs((q[-1] - KNOTS[0]) / KNOTS[1] - np.arange(6))) > 1e-3:  # the second derivative jumps there
+        if (
+            np.min(np.abs((q[-1] - KNOTS[0]) / KNOTS[1] - np.arange(6))) > 1e-3
+        ):  # the second derivative jumps there
             assert gradient_error(target, q) < 1e-8
 
 
@@ -131,8 +135,12 @@ def test_the_spline_is_scipys_and_goes_on_straight():
     inside = np.linspace(where[0], where[-1], 201)
     np.testing.assert_allclose(target.log_sigma(inside), spline(inside), rtol=1e-12, atol=1e-13)
     np.testing.assert_allclose(target.log_sigma(where), KNOTS[2], rtol=1e-14, atol=1e-14)
-    np.testing.assert_allclose(target.log_sigma([-3.5, -2.5]), KNOTS[2][0] + KNOTS[3][0] * np.array([-2.0, -1.0]))
-    np.testing.assert_allclose(target.log_sigma([2.0, 11.0]), KNOTS[2][-1] + KNOTS[3][-1] * np.array([1.0, 10.0]))
+    np.testing.assert_allclose(
+        target.log_sigma([-3.5, -2.5]), KNOTS[2][0] + KNOTS[3][0] * np.array([-2.0, -1.0])
+    )
+    np.testing.assert_allclose(
+        target.log_sigma([2.0, 11.0]), KNOTS[2][-1] + KNOTS[3][-1] * np.array([1.0, 10.0])
+    )
     assert target.log_sigma(np.zeros((2, 2))).shape == (2, 2)
     np.testing.assert_allclose(Diagonal(6).target(HalfNormal()).log_sigma([-7.0, 0.3, 9.0]), [-7.0, 0.3, 9.0])
 
@@ -153,9 +161,11 @@ def test_the_map_keeps_the_probability():
     cuts = [-30.0, *(KNOTS[0] + KNOTS[1] * np.arange(6)), 15.0]
     mapped = sum(
         integrate.quad(lambda t: np.exp(target([t])[0]), low, high, epsabs=0, epsrel=1e-12)[0]
-        for low, high in zip(cuts, cuts[1:], strict=False)
+        for low, high in pairwise(cuts)
     )
-    whole = integrate.quad(lambda s: np.exp(plain.log_marginal(s)[0]), -6.0, 8.0, points=[0.0], epsabs=0, epsrel=1e-12)
+    whole = integrate.quad(
+        lambda s: np.exp(plain.log_marginal(s)[0]), -6.0, 8.0, points=[0.0], epsabs=0, epsrel=1e-12
+    )
     assert mapped == pytest.approx(whole[0], rel=1e-9)
 
 
@@ -204,18 +214,9 @@ class Regression:
 
     def summary_target(self, priors, positive, sigma_prior):
         return SummaryTarget(
-            self.w.sum(),
-            self.y_mean,
-            self.rss,
-            self.factor,
-            self.rotated,
-            self.intercept,
-            self.shift,
-            positive,
-            joined(priors),
-            self.intercept_prior if self.intercept else None,
-            sigma_prior,
-        )
+            self.w.sum(), self.y_mean, self.rss, self.factor, self.rotated, self.intercept, self.shift, positive,
+            joined(priors), self.intercept_prior if self.intercept else None, sigma_prior,
+        )  # fmt: skip
 
     def corrected_target(self, priors, sigma_prior, spline=KNOTS):
         """The target with normal stand-ins of arbitrary position and width, diagonalised by hand."""
@@ -234,22 +235,13 @@ class Regression:
         basis = half @ vectors
         prior_mean = np.linalg.solve(basis, np.linalg.solve(rows, normal_mean))
         fit = np.append(np.full(int(self.intercept), self.y_mean), np.linalg.solve(self.factor, self.rotated))
-        gap = np.linalg.solve(basis, fit) - prior_mean
-        scale = ScaleTarget(self.k + 1, self.w.sum(), self.rss, a, np.ones(self.k), gap, sigma_prior, *spline)
+        data_mean, ones = np.linalg.solve(basis, fit), np.ones(self.k)
+        gap = data_mean - prior_mean
+        scale = ScaleTarget(self.k + 1, self.w.sum(), self.rss, a, ones, gap, sigma_prior, *spline)
         target = CorrectedTarget(
-            scale,
-            basis,
-            a,
-            np.ones(self.k),
-            prior_mean,
-            gap,
-            self.intercept,
-            self.shift,
-            normal_mean,
-            normal_precision,
-            joined(priors),
-            self.intercept_prior if self.intercept else None,
-        )
+            scale, basis, a, ones, prior_mean, data_mean, self.intercept, self.shift, normal_mean, normal_precision,
+            joined(priors), self.intercept_prior if self.intercept else None,
+        )  # fmt: skip
         self.normal_mean, self.normal_precision, self.basis = normal_mean, normal_precision, basis
         return target
 
@@ -277,7 +269,7 @@ def test_summary_target_is_likelihood_times_prior(name, case):
     model = Regression(3, **case)
     prior = KINDS[name]
     priors = (prior.bind([2, 0]), Laplace(0.3, 0.5).bind([1]))
-    positive = np.array([prior.positive, False, prior.positive])
+    positive = np.array([0.7, 0.0, 20.0]) * prior.positive  # the scale s of x = s log(1 + exp(v)), or 0
     sigma_prior = HalfStudentT(4.0, 1.3).bind([0])
     target = model.summary_target(priors, positive, sigma_prior)
     assert target.dim == model.k + 1
@@ -285,19 +277,40 @@ def test_summary_target_is_likelihood_times_prior(name, case):
     for _ in range(5):
         q = 0.5 * rng.normal(size=target.dim)
         theta, sigma = target.unwhiten(q)
-        np.testing.assert_allclose(theta[model.intercept :], np.where(positive, np.exp(q[model.intercept : -1]), q[model.intercept : -1]))
+        v = q[model.intercept : -1]
+        np.testing.assert_allclose(
+            theta[model.intercept :], np.where(positive > 0, positive * np.log1p(np.exp(v)), v), rtol=1e-13
+        )
         assert sigma == pytest.approx(np.exp(q[-1]))
-        jacobian = q[-1] + q[model.intercept : -1][positive].sum()
+        jacobian = q[-1] + np.log(positive / (1 + np.exp(-v)), where=positive > 0, out=np.zeros(3)).sum()
         expected = model.log_density(theta, sigma, priors, sigma_prior) + jacobian
         assert target(q)[0] == pytest.approx(expected, rel=1e-11)
         assert gradient_error(target, q) < 1e-8
+
+
+@pytest.mark.parametrize("v", [-700.0, -40.0, -1e-9, 1e-9, 40.0, 1e4])
+def test_positive_coefficients_near_zero_and_far_from_it(v):
+    model = Regression(3, n=8, p=1, intercept=False)
+    prior, sigma_prior = Exponential(2.0).bind([0]), HalfNormal(100.0).bind([0])
+    target = model.summary_target((prior,), np.array([0.5]), sigma_prior)
+    q = np.array([v, 3.0])
+    theta, sigma = target.unwhiten(q)
+    assert theta[0] == pytest.approx(0.5 * np.logaddexp(0.0, v), rel=1e-12)
+    expected = (
+        model.log_density(theta, sigma, (prior,), sigma_prior) + 3.0 + np.log(0.5) - np.logaddexp(0.0, -v)
+    )
+    value, gradient = target(q)
+    assert value == pytest.approx(expected, rel=1e-11)
+    assert gradient_error(target, q, 1e-5 * max(1.0, abs(v) / 100)) < 1e-7
+    if v == -700.0:
+        assert gradient[0] == pytest.approx(1.0)  # the Jacobian alone: the coefficient is zero
 
 
 @pytest.mark.parametrize("sigma_prior", SIGMA_PRIORS, ids=repr)
 def test_summary_target_with_any_prior_of_sigma(sigma_prior):
     model = Regression(5)
     bound = sigma_prior.bind([0])
-    target = model.summary_target((Normal().bind([0, 1, 2]),), np.zeros(3, bool), bound)
+    target = model.summary_target((Normal().bind([0, 1, 2]),), np.zeros(3), bound)
     q = np.array([0.2, -0.5, 0.4, 1.0, 0.3])
     theta, sigma = target.unwhiten(q)
     expected = model.log_density(theta, sigma, (Normal().bind([0, 1, 2]),), bound) + q[-1]
@@ -318,7 +331,9 @@ def test_corrected_target_is_likelihood_times_prior(name, case):
     for _ in range(6):
         q = rng.normal(size=target.dim)
         theta, sigma = target.unwhiten(q)
-        differences.append(target(q)[0] - model.log_density(theta, sigma, priors, sigma_prior) - log_jacobian(target, q))
+        differences.append(
+            target(q)[0] - model.log_density(theta, sigma, priors, sigma_prior) - log_jacobian(target, q)
+        )
         if np.min(np.abs((q[-1] - KNOTS[0]) / KNOTS[1] - np.arange(6))) > 1e-3:
             assert gradient_error(target, q) < 1e-7
     np.testing.assert_allclose(differences, differences[0], atol=1e-6)
@@ -356,7 +371,7 @@ def test_unwhiten_takes_draws_of_any_shape():
     model = Regression(10)
     priors, sigma_prior = (Normal().bind([0, 1, 2]),), HalfNormal().bind([0])
     corrected = model.corrected_target(priors, sigma_prior)
-    plain = model.summary_target(priors, np.array([True, False, False]), sigma_prior)
+    plain = model.summary_target(priors, np.array([1.0, 0.0, 0.0]), sigma_prior)
     draws = np.random.default_rng(11).normal(size=(2, 3, 5))
     for target in (corrected, plain):
         theta, sigma = target.unwhiten(draws)
@@ -372,7 +387,7 @@ def test_targets_without_coefficients():
     empty = np.zeros((0, 0))
     for intercept in (True, False):
         target = SummaryTarget(
-            8.0, 0.5, 4.0, empty, np.zeros(0), intercept, np.zeros(0), np.zeros(0, bool), None,
+            8.0, 0.5, 4.0, empty, np.zeros(0), intercept, np.zeros(0), np.zeros(0), None,
             Normal().bind([0]) if intercept else None, sigma_prior,
         )  # fmt: skip
         assert target.dim == 1 + intercept
@@ -389,7 +404,7 @@ def test_copies_have_scratch_memory_of_their_own(kind):
     model = Regression(12)
     priors, sigma_prior = (Laplace().bind([0, 1, 2]),), HalfNormal().bind([0])
     if kind == "summary":
-        target = model.summary_target(priors, np.zeros(3, bool), sigma_prior)
+        target = model.summary_target(priors, np.zeros(3), sigma_prior)
     else:
         target = model.corrected_target(priors, sigma_prior)
     q = np.array([0.1, -0.3, 0.2, 0.5, 0.2])
@@ -403,7 +418,9 @@ def test_fewer_rows_than_columns():
     rng = np.random.default_rng(13)
     factor, rotated = rng.normal(size=(2, 4)), rng.normal(size=2)
     prior, sigma_prior = Normal(0.0, 1.0).bind(range(4)), HalfNormal().bind([0])
-    target = SummaryTarget(2.0, 0.0, 0.0, factor, rotated, False, np.zeros(4), np.zeros(4, bool), prior, None, sigma_prior)
+    target = SummaryTarget(
+        2.0, 0.0, 0.0, factor, rotated, False, np.zeros(4), np.zeros(4), prior, None, sigma_prior
+    )
     q = rng.normal(size=5)
     sigma = np.exp(q[-1])
     residual = rotated - factor @ q[:4]
@@ -418,7 +435,7 @@ def test_far_away_is_never_a_large_density(t):
     model = Regression(14)
     priors, sigma_prior = (Normal().bind([0, 1, 2]),), HalfStudentT(4.0, 1.0).bind([0])
     for target in (
-        model.summary_target(priors, np.zeros(3, bool), sigma_prior),
+        model.summary_target(priors, np.zeros(3), sigma_prior),
         model.corrected_target(priors, sigma_prior),
         model.corrected_target(priors, sigma_prior).scale,
     ):

@@ -1,6 +1,9 @@
 """Targets: the affine view of a density and densities given as Python functions."""
 
+import os
 import pickle
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -89,7 +92,9 @@ def test_affine_target_takes_any_memory_layout():
     np.testing.assert_array_equal(plain[1], other[1])
 
 
-@pytest.mark.parametrize(("shift", "factor"), [(np.zeros(2), np.eye(3)), (np.zeros(3), np.eye(2)), (np.zeros(3), np.ones(3))])
+@pytest.mark.parametrize(
+    ("shift", "factor"), [(np.zeros(2), np.eye(3)), (np.zeros(3), np.eye(2)), (np.zeros(3), np.ones(3))]
+)
 def test_affine_target_refuses_wrong_shapes(shift, factor):
     with pytest.raises(ValueError, match=r"shift and factor must have shapes \(3,\) and \(3, 3\)"):
         AffineTarget(PyTarget(3, quartic), shift, factor)
@@ -151,11 +156,11 @@ def test_a_python_function_sees_a_point_of_its_own():
     assert target.function is function
 
 
-class Broken(Exception):
+class BrokenError(Exception):
     """Not one that the package knows."""
 
 
-@pytest.mark.parametrize("error", [Broken("no"), KeyboardInterrupt(), ZeroDivisionError()])
+@pytest.mark.parametrize("error", [BrokenError("no"), KeyboardInterrupt(), ZeroDivisionError()])
 def test_what_a_python_function_raises_is_kept_and_raised_once(error):
     def function(q):
         raise error
@@ -173,13 +178,29 @@ def test_what_a_python_function_raises_is_kept_and_raised_once(error):
     target.raise_error()
 
 
-@pytest.mark.parametrize("result", [None, 3.0, (1.0, [1.0]), (1.0, None), ("a", [1.0, 2.0])])
+@pytest.mark.parametrize("result", [None, 3.0, (1.0, np.ones(1)), (1.0, None), ("a", [1.0, 2.0])])
 def test_a_wrong_answer_of_a_python_function_is_an_error(result):
     target = PyTarget(2, lambda q: result)
     target([0.0, 0.0])
     assert target.failed
     with pytest.raises((TypeError, IndexError, ValueError)):
         target.raise_error()
+
+
+def test_a_list_that_is_too_short_is_an_error():
+    """Not a crash, so in a process of its own."""
+    code = (
+        "from bayesglm.kernel.target import PyTarget\n"
+        "for _ in range(2000):\n"
+        "    target = PyTarget(50, lambda q: (1.0, [1.0]))\n"
+        "    target([0.0] * 50)\n"
+        "    assert target.failed and isinstance(target.error, (IndexError, ValueError)), target.error\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    found = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert found.returncode == 0, found.stderr
 
 
 def test_the_base_class_has_no_density():
