@@ -133,9 +133,7 @@ class BayesianRegressor(RegressorMixin, BaseEstimator):
         if not return_std:
             return mean
         exact = self.posterior_.exact
-        if exact is not None:
-            return mean, exact.moments(rows)[1]
-        return mean, prediction.moments(self._mixture(), rows)[1]
+        return mean, (prediction.moments(self._mixture(), rows) if exact is None else exact.moments(rows))[1]
 
     def predict_interval(self, X: Any, coverage: float = 0.9, kind: str = "response") -> np.ndarray:
         """Return equal-tailed intervals.
@@ -348,10 +346,8 @@ class BayesianRegressor(RegressorMixin, BaseEstimator):
                 self.__dict__.pop(name, None)
             arrays = check_arrays(self, X, y)
             names = tuple(getattr(self, "feature_names_in_", [f"x{i}" for i in range(arrays[0].shape[1])]))
-            self._response = "y"
             series = getattr(y, "name", None)
-            if isinstance(series, str) and series:
-                self._response = series
+            self._response = series if isinstance(series, str) and series else "y"
             return None, arrays, names, {}, check_weights(sample_weight, len(arrays[1]))
         design, data = FormulaDesign.learn(
             self.formula,
@@ -425,9 +421,7 @@ class BayesianRegressor(RegressorMixin, BaseEstimator):
     def _mixture(self) -> prediction.MixtureSource:
         """Return the predictive distribution: exact where it is known, else that of the draws."""
         check_is_fitted(self)
-        if self.posterior_.exact is not None:
-            return self.posterior_.exact
-        return prediction.DrawSource(*self.posterior_.flat())
+        return self.posterior_.exact or prediction.DrawSource(*self.posterior_.flat())
 
     def _draws(self, draws: int | None, random_state: Any) -> tuple[dict, dict]:
         posterior = self.posterior_

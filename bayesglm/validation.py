@@ -55,8 +55,8 @@ def check_memory(numbers: float, what: str, remedy: str) -> None:
     limit = _memory() // 2
     if 8.0 * numbers > limit:
         raise ValueError(
-            f"{what} needs {8.0 * numbers / 2**30:.0f} GiB, more than the {limit / 2**30:.0f} GiB that half of this "
-            f"machine's memory allows; {remedy}."
+            f"{what} needs {8.0 * numbers / 2**30:.0f} GiB; {remedy} (half of this machine's memory is "
+            f"{limit / 2**30:.0f} GiB)."
         )
 
 

@@ -43,11 +43,11 @@ ARRAYS = {
     "NaN in y": (lambda: fit(y=with_(y, 3, np.nan)), ValueError, r"y contains NaN( in row 3)?"),
     "inf in y": (lambda: fit(y=with_(y, 3, np.inf)), ValueError, r"y contains inf"),
     "None in y": (lambda: fit(y=[None, *y[1:]]), ValueError, r"y contains NaN in row 0"),
-    "squares overflow": (lambda: fit(1e200 * X), ValueError, r"so large that their squares overflow; divide"),
+    "squares overflow": (lambda: fit(1e200 * X), ValueError, r"so large or small that their squares overflow; divide"),
     "squares of y overflow": (
         lambda: fit(y=1e200 * y),
         ValueError,
-        r"so large that their squares overflow; divide",
+        r"so large or small that their squares overflow; divide",
     ),
     "text column": (lambda: fit(FRAME[["a", "g"]]), ValueError, r"column 'g' holds text.*formula.*C\(g\)"),
     "category column": (
@@ -99,7 +99,7 @@ ARRAYS = {
     "duplicate column": (
         lambda: fit(np.c_[X, 2 * X[:, 0]], prior="flat"),
         ValueError,
-        r"columns 'x0', 'x3' are collinear.*flat prior.*leave one out.*Normal",
+        r"columns 'x0', 'x3' are collinear.*flat prior.*leave columns out.*Normal",
     ),
     "duplicate column of a frame": (
         lambda: fit(ABC.assign(b=ABC["a"] * 2), prior=Flat()),

@@ -104,7 +104,7 @@ AFTER_FIT = {
         ValueError,
         r'^kind must be "response" or "mean"',
     ),
-    "draws": ("arrays", lambda m: m.sample_predictive(X, 0), ValueError, r"^draws must be .*positive.*got 0"),
+    "draws": ("arrays", lambda m: m.sample_predictive(X, 0), ValueError, r"^draws must be at least 1; got 0"),
     "draws of a wrong kind": (
         "arrays",
         lambda m: m.sample_predictive(X, 1.5),
@@ -129,7 +129,7 @@ AFTER_FIT = {
         "arrays",
         lambda m: m.log_predictive_density(X, y[:3]),
         ValueError,
-        r"^y has 3 entries, but X has 60 rows",
+        r"^y has shape \(3,\), but X has 60 rows",
     ),
     "y of another shape": (
         "arrays",

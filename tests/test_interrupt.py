@@ -76,7 +76,12 @@ except KeyboardInterrupt:
     result["latency"] = time.perf_counter() - sent[0]
     after = vars(model)
     result["unchanged"] = after.keys() == before.keys() and all(after[k] is before[k] for k in before)
-    result["threads"] = sum(t.name.startswith("bayesglm") for t in threading.enumerate())
+    patience = time.perf_counter() + 1.0  # a piece of the diagnostics is finished, but not waited for
+    while True:
+        result["threads"] = sum(t.name.startswith("bayesglm") for t in threading.enumerate())
+        if not result["threads"] or time.perf_counter() > patience:
+            break
+        time.sleep(0.01)
     if case == "diagnostics":
         route.diagnose = diagnose
     try:

@@ -31,7 +31,7 @@ MAX_CUT_SHORT = 0.05
 #: Draws that make a second thread worth starting (about half a millisecond of work).
 DRAWS_PER_THREAD = 32_000
 #: Draws that are worth a piece of their own, so that Ctrl-C need not wait for the rest.
-DRAWS_PER_CALL = 4_000_000
+DRAWS_PER_CALL = 500_000
 
 
 @dataclass(frozen=True)

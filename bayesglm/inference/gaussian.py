@@ -91,14 +91,11 @@ class ConditionalGaussian:
     def __init__(self, summary: Summary, prior: GaussianPrior):
         intercept, rank = summary.intercept, summary.rank
         k = prior.loc.size
-        degrees = summary.weight - rank - intercept
-        # Coordinates are computed best at a sigma that the posterior allows: where data and prior are far apart
-        # there, what separates the directions of the weaker is lost to rounding. Without residual degrees of
-        # freedom the data say nothing of sigma, and it is of the size of y.
-        if degrees > 2.0:
-            start = float(np.clip(np.sqrt(summary.rss / degrees), 1e-8, 1.0))
-        else:
-            start = float(np.clip(np.sqrt(summary.rss / summary.weight), 1e-2, 1.0)) if summary.rss else 1.0
+        # Coordinates are computed at a sigma that the posterior allows, but not far below the size of y: rows of
+        # the likelihood too large beside those of the prior would leave the latter no digits where they are alone.
+        # Without residual degrees of freedom the data say nothing of sigma, and it is of the size of y.
+        degrees = max(summary.weight - rank - intercept, 0.01 * summary.weight)
+        start = float(np.clip(np.sqrt(summary.rss / degrees), 1e-3, 1.0)) if summary.rss > 0.0 else 1.0
 
         likelihood = np.zeros((rank + intercept, k))
         response = np.zeros(rank + intercept)

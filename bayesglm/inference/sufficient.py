@@ -280,7 +280,7 @@ def summarize(
         mean, spread = mean * prescale, spread * prescale
         unit = np.where((spread > 0.0) | (not intercept), unit * prescale, 1.0)
     ratio = unit[-1] / unit[:-1]
-    if not 1e-150 < unit[-1] < 1e150 or np.any((ratio < 1e-150) | (ratio > 1e150)):
+    if not 1e-150 < unit[-1] < 1e150 or np.any((ratio < 1e-153) | (ratio > 1e153)):
         raise FloatingPointError("variances of y or of the coefficients are beyond the range of doubles")
     return Summary(
         n_rows=n_rows,

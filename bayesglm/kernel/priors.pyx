@@ -173,13 +173,16 @@ cdef class Prior:
 
     def logpdf(self, x):
         """Log density of a bound prior, elementwise; ``x`` has shape (..., n)."""
-        distribution = self.distribution()
-        if distribution is None:
+        if self.distribution() is None:
             return np.zeros(np.shape(x))
-        out = distribution.logpdf(x)
+        out = self._logpdf(x)
         if self.bound[3]:
             out = np.where(np.asarray(x) > 0, out - self._log_mass_above_zero(), -np.inf)
         return out
+
+    def _logpdf(self, x):
+        """Log density before anything is cut off."""
+        return self.distribution().logpdf(x)
 
     def draw(self, rng, size):
         """Draw from a bound prior: array of shape (size, n) from the `numpy.random.Generator` ``rng``."""
@@ -396,6 +399,11 @@ cdef class Laplace(LocationScale):
         """Return `scipy.stats.laplace`, frozen."""
         from scipy.stats import laplace
         return laplace(*self.bound[1:3])
+
+    def _logpdf(self, x):
+        # SciPy takes the logarithm of a density that underflows 745 scales away.
+        loc, scale = self.bound[1:3]
+        return -np.abs((x - loc) / scale) - np.log(2.0 * scale)
 
     cdef double add(self, const double* x, double* grad) noexcept nogil:
         cdef Py_ssize_t i, j

@@ -38,7 +38,7 @@ def test_an_interrupt_stops_all_chains(n_threads, error_after, known_scale):
     if not known_scale:
         target = AffineTarget(target, np.zeros(2), np.eye(2))
     progress = Recorder(error_after)
-    settings = Settings(chains=4, draws=100_000, n_threads=n_threads)
+    settings = Settings(chains=4, draws=600, n_threads=n_threads)
     begin = time.perf_counter()
     with pytest.raises(KeyboardInterrupt):
         run(target, settings, seed_sequence(1), known_scale=known_scale, progress=progress)
@@ -67,7 +67,7 @@ def test_an_interrupt_while_going_on():
     found = run(target, Settings(chains=2, draws=2, tune=2), seed_sequence(1), known_scale=True)
     before = snapshot(found.states)
     with pytest.raises(KeyboardInterrupt):
-        resume(target, found.states, Settings(chains=2, draws=100_000, n_threads=2), progress=Recorder(1))
+        resume(target, found.states, Settings(chains=2, draws=600, n_threads=2), progress=Recorder(1))
     assert snapshot(found.states) == before
     assert not threads_left()
 
