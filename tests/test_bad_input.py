@@ -43,7 +43,11 @@ ARRAYS = {
     "NaN in y": (lambda: fit(y=with_(y, 3, np.nan)), ValueError, r"y contains NaN( in row 3)?"),
     "inf in y": (lambda: fit(y=with_(y, 3, np.inf)), ValueError, r"y contains inf"),
     "None in y": (lambda: fit(y=[None, *y[1:]]), ValueError, r"y contains NaN in row 0"),
-    "squares overflow": (lambda: fit(1e200 * X), ValueError, r"so large or small that their squares overflow; divide"),
+    "squares overflow": (
+        lambda: fit(1e200 * X),
+        ValueError,
+        r"so large or small that their squares overflow; divide",
+    ),
     "squares of y overflow": (
         lambda: fit(y=1e200 * y),
         ValueError,

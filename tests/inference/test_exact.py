@@ -16,6 +16,8 @@ from bayesglm.kernel.positive_priors import HalfCauchy, HalfNormal
 from bayesglm.kernel.priors import Flat, Normal
 from tests.oracles import Model, gaussian_oracle
 
+pytestmark = pytest.mark.filterwarnings("error")  # what a user would see of a fit
+
 LEVELS = np.array([0.001, 0.025, 0.05, 0.25, 0.5, 0.75, 0.95, 0.975, 0.999])
 
 

@@ -11,6 +11,8 @@ from bayesglm.inference.sufficient import summarize
 from bayesglm.kernel.positive_priors import HalfCauchy, HalfNormal, HalfStudentT, InverseGamma
 from bayesglm.kernel.priors import Flat
 
+pytestmark = pytest.mark.filterwarnings("error")  # what a user would see of a fit
+
 
 class Dense:
     """A regression in standardised units, its posterior given sigma by inverting matrices."""

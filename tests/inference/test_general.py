@@ -15,6 +15,8 @@ from bayesglm.kernel.priors import Cauchy, Flat, Laplace, Normal, StudentT
 from bayesglm.kernel.target import AffineTarget
 from tests.target_cases import gradient_error, z_scores
 
+pytestmark = pytest.mark.filterwarnings("error")  # what a user would see of a fit
+
 USUAL = StudentT(3.0, 0.2, 0.5)
 
 

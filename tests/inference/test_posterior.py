@@ -15,6 +15,8 @@ from bayesglm.inference.sufficient import summarize
 from bayesglm.kernel.positive_priors import HalfNormal
 from bayesglm.kernel.priors import Laplace, Normal
 
+pytestmark = pytest.mark.filterwarnings("error")  # what a user would see of a fit
+
 FEATURES = ("b", "a", "c")
 
 

@@ -9,6 +9,8 @@ from bayesglm.inference.sufficient import summarize
 from bayesglm.kernel.positive_priors import PRIORS, Exponential, Gamma, HalfCauchy, HalfNormal, HalfStudentT
 from bayesglm.kernel.priors import Cauchy, Flat, Laplace, Normal, StudentT
 
+pytestmark = pytest.mark.filterwarnings("error")  # what a user would see of a fit
+
 COLUMNS = ("x", "log(z)", "g[b]", "g[c]")
 TERMS = {"x": [0], "log(z)": [1], "g": [2, 3]}
 
@@ -216,9 +218,17 @@ def test_a_perfect_fit_bounds_sigma_by_rounding():
 BAD = [
     ({"prior": "norml"}, ValueError, "prior='norml' is not the name of a prior; did you mean 'normal'"),
     ({"prior": "qqq"}, ValueError, "prior='qqq' is not the name of a prior; known are flat, normal, "),
-    ({"prior": 3.0}, TypeError, r"prior must be a prior such as Normal\(0, 1\), the name of one, or None; got 3.0"),
+    (
+        {"prior": 3.0},
+        TypeError,
+        r"prior must be a prior such as Normal\(0, 1\), the name of one, or None; got 3.0",
+    ),
     ({"prior": [Normal()]}, TypeError, "prior must be a prior such as"),
-    ({"prior": Normal}, TypeError, r"prior must be a prior, not the class Normal: write one such as Normal\(0, 1\)"),
+    (
+        {"prior": Normal},
+        TypeError,
+        r"prior must be a prior, not the class Normal: write one such as Normal\(0, 1\)",
+    ),
     ({"prior": stats.norm(0, 1)}, TypeError, "prior must be a prior such as"),
     ({"prior": Normal(0, -1)}, ValueError, "prior: scale must be positive; got -1"),
     (

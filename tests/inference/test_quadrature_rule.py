@@ -7,6 +7,8 @@ from scipy.special import digamma, expit, polygamma
 
 from bayesglm.inference.quadrature import cumulate, integrate
 
+pytestmark = pytest.mark.filterwarnings("error")  # what a user would see of a fit
+
 
 def normal(mean, sd, level=0.0):
     return lambda x: (level - 0.5 * ((x - mean) / sd) ** 2, -(x - mean) / sd**2)

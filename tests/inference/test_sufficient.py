@@ -8,6 +8,8 @@ from bayesglm.inference.sufficient import summarize
 from tests.acceptance.nist import solve_doubles
 from tests.least_squares import check, coefficients, least_squares, rows, same_bits
 
+pytestmark = pytest.mark.filterwarnings("error")  # what a user would see of a fit
+
 # -- agreement with least squares -------------------------------------------------------------------
 
 

@@ -6,6 +6,8 @@ import pytest
 from bayesglm.inference.sufficient import summarize
 from tests.least_squares import check, coefficients, least_squares, rows
 
+pytestmark = pytest.mark.filterwarnings("error")  # what a user would see of a fit
+
 
 @pytest.mark.parametrize("intercept", [True, False])
 @pytest.mark.parametrize(("n", "p"), [(5, 9), (9, 9), (1, 2), (2, 1)])

@@ -89,6 +89,7 @@ def test_many_coordinates_add_up(name):
 
 @pytest.mark.parametrize("name", POSITIVE)
 @pytest.mark.parametrize("x", [-1e-300, -1e-3, -5.0, -1e300, -np.inf])
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
 def test_nothing_below_zero(name, x):
     bound = make(name).bind([0, 1, 2])
     assert bound.value_and_gradient([1.0, x, 1.0])[0] == -np.inf
