@@ -51,6 +51,6 @@ setup(
     ext_modules=cythonize(
         [extension(path) for path in sorted(glob("bayesglm/kernel/*.pyx"))],
         compiler_directives=DIRECTIVES,
-        nthreads=0,
-    )
+    ),
+    options={"build_ext": {"parallel": os.cpu_count()}},
 )

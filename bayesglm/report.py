@@ -170,7 +170,7 @@ def _rounded(column: str, value: float, sd: float) -> str:
     if column == "z":
         return f"{value:+.1f}"
     if column in ("mcse_mean", "sd"):
-        return f"{value:.2g}" if column == "mcse_mean" else f"{value:.3g}"
+        return f"{value:#.2g}".rstrip(".") if column == "mcse_mean" else f"{value:#.3g}".rstrip(".")
     if not np.isfinite(sd) or sd <= 0.0:
         return f"{value:.4g}"
     digits = 2 - int(np.floor(np.log10(sd)))

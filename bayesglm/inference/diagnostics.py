@@ -20,6 +20,8 @@ from bayesglm.kernel import autocovariance
 #: R-hat above which chains are taken to disagree (Vehtari, Gelman, Simpson, Carpenter & Bürkner 2021,
 #: Bayesian Analysis 16(2), section 4).
 MAX_RHAT = 1.01
+#: What chance may add to that limit where draws are few.
+MAX_RHAT_NOISE = 1.03
 #: Effective draws per chain below which R-hat and the sample sizes themselves are unreliable (same section).
 MIN_ESS_PER_CHAIN = 100
 #: E-BFMI below which momenta explore the energies too slowly (Betancourt 2016, arXiv:1604.00695; the value
@@ -162,7 +164,7 @@ def warning_texts(
     """
     texts = [
         _not_finite(names, diagnostics.ess_bulk),
-        _disagreement(names, diagnostics.rhat, n_chains),
+        _disagreement(names, diagnostics, n_chains),
         _too_few(names, diagnostics, MIN_ESS_PER_CHAIN * n_chains),
         _divergences(stats.get("diverging"), target_accept),
         _cut_short(stats.get("reached_max_treedepth"), max_treedepth),
@@ -182,8 +184,13 @@ def _not_finite(names: Sequence[str], ess: np.ndarray) -> str:
     )
 
 
-def _disagreement(names: Sequence[str], rhat: np.ndarray, n_chains: int) -> str:
-    bad = np.flatnonzero(rhat > MAX_RHAT)
+def _disagreement(names: Sequence[str], diagnostics: Diagnostics, n_chains: int) -> str:
+    # Means of 2c half chains that agree differ by chance: R-hat² - 1 is about a chi-square of 2c - 1 degrees of
+    # freedom over the effective size, here taken five standard deviations out. No allowance beyond MAX_RHAT_NOISE:
+    # chains that disagree have a small effective size for that very reason.
+    rhat, degrees = diagnostics.rhat, 2 * n_chains - 1
+    noise = 0.5 * (degrees + 5.0 * np.sqrt(2.0 * degrees)) / np.fmin(diagnostics.ess_bulk, diagnostics.ess_tail)
+    bad = np.flatnonzero(rhat > np.clip(1.0 + noise, MAX_RHAT, MAX_RHAT_NOISE))
     if bad.size == 0:
         return ""
     worst = bad[np.argmax(rhat[bad])]

@@ -172,8 +172,8 @@ cdef class CorrectedTarget(Target):
         The priors themselves, bound to positions among the coefficients and to coordinate 0.
     """
 
-    def __init__(self, ScaleTarget scale, basis, data_precision, prior_precision, prior_mean, data_mean, intercept, shift,
-                 normal_mean, normal_precision, coef_prior, intercept_prior):
+    def __init__(self, ScaleTarget scale, basis, data_precision, prior_precision, prior_mean, data_mean, intercept,
+                 shift, normal_mean, normal_precision, coef_prior, intercept_prior):
         self.settings = (scale, basis, data_precision, prior_precision, prior_mean, data_mean, intercept, shift,
                          normal_mean, normal_precision, coef_prior, intercept_prior)
         self.scale = scale
@@ -351,8 +351,8 @@ cdef class SummaryTarget(Target):
                       &self.residual[0], &one)
                 squares += dot(&self.residual[0], &self.residual[0], rows)
                 scale = -precision
-                dgemv("N", &columns, &rows, &scale, <double*>&self.factor[0, 0], &columns, &self.residual[0], &one, &zero,
-                      &self.grad_beta[0], &one)
+                dgemv("N", &columns, &rows, &scale, <double*>&self.factor[0, 0], &columns, &self.residual[0], &one,
+                      &zero, &self.grad_beta[0], &one)
             value += self.coef_prior.add(&self.beta[0], &self.grad_beta[0])
         if self.intercept:
             gap = q[0] - self.y_mean

@@ -128,7 +128,8 @@ cdef class Prior:
         params["autoscale"] = False
         for key, value in zip(("loc", "scale"), self.bound[1:3], strict=True):
             if key in params:
-                params[key] = float(value[0]) if value.size and np.all(value == value[0]) else value
+                equal = value.size and np.allclose(value, value[0], rtol=1e-9, atol=0.0)
+                params[key] = float(value[0]) if equal else value
         return type(self)(**{key: params[key] for key in self.names})
 
     def transformed(self, shift, unit):

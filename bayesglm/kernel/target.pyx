@@ -114,7 +114,7 @@ cdef class PyTarget(Target):
                 result, gradient = self.function(point)
                 gradient = np.asarray(gradient, dtype=np.float64)
                 if gradient.shape != (self.dim,):
-                    raise ValueError(f"the gradient has shape {gradient.shape}, but the target has dimension {self.dim}.")
+                    raise ValueError(f"the gradient has shape {gradient.shape}, not ({self.dim},).")
                 for i in range(self.dim):
                     grad[i] = gradient[i]
                 value = result
