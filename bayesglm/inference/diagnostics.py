@@ -186,10 +186,11 @@ def _not_finite(names: Sequence[str], ess: np.ndarray) -> str:
 
 def _disagreement(names: Sequence[str], diagnostics: Diagnostics, n_chains: int) -> str:
     # Means of 2c half chains that agree differ by chance: R-hat² - 1 is about a chi-square of 2c - 1 degrees of
-    # freedom over the effective size, here taken five standard deviations out. No allowance beyond MAX_RHAT_NOISE:
+    # freedom over the effective size, here taken five standard deviations out and over half of it (distances from
+    # the median mix more slowly than what the sizes measure). No allowance beyond MAX_RHAT_NOISE:
     # chains that disagree have a small effective size for that very reason.
     rhat, degrees = diagnostics.rhat, 2 * n_chains - 1
-    noise = 0.5 * (degrees + 5.0 * np.sqrt(2.0 * degrees)) / np.fmin(diagnostics.ess_bulk, diagnostics.ess_tail)
+    noise = (degrees + 5.0 * np.sqrt(2.0 * degrees)) / np.fmin(diagnostics.ess_bulk, diagnostics.ess_tail)
     bad = np.flatnonzero(rhat > np.clip(1.0 + noise, MAX_RHAT, MAX_RHAT_NOISE))
     if bad.size == 0:
         return ""

@@ -15,6 +15,8 @@ import numpy as np
 DROP = 42.0
 #: Where modes are looked for; far beyond any log sigma of standardised data.
 SEARCH = np.arange(-60.0, 60.25, 0.25)
+#: The largest number of cells: noise in the log density may keep the rule from settling.
+LARGEST = 1 << 14
 #: Nodes whose share of the integral is below this are left out of later sums.
 NEGLIGIBLE = 1e-18
 
@@ -87,11 +89,17 @@ def integrate(log_density: LogDensity) -> Grid:
     width = 1.0 / np.sqrt(max((near[0] - near[1]) / 2e-5, 1e-4))
     low = _end(log_density, mode, peak, -width)
     high = _end(log_density, mode, peak, width)
+    # Prior and data that contradict each other give two modes: the grid covers whatever is not negligible.
+    alive = SEARCH[(values > peak - DROP) & ((low > SEARCH) | (high < SEARCH))]
+    size = 32
+    if alive.size:
+        step = SEARCH[1] - SEARCH[0]
+        low, high = min(low, float(alive[0] - step)), max(high, float(alive[-1] + step))
+        size = min(LARGEST, int(2.0 ** np.ceil(np.log2(2.0 * (high - low) / min(width, 1.0)))))
 
     # The log density is a difference of terms of its own size, taken at points that are rounded themselves:
     # that much noise is in it, and more nodes do not remove it.
     tolerance = 1e-13 + 16.0 * np.finfo(float).eps * (abs(peak) + 10.0 * abs(mode) / width)
-    size = 32
     previous = np.zeros(3)
     while True:
         nodes = np.linspace(low, high, size + 1)
@@ -102,14 +110,14 @@ def integrate(log_density: LogDensity) -> Grid:
         found = np.array([total, mean, square])
         if (
             np.all(np.abs(found - previous) <= tolerance * np.array([total, np.sqrt(square), square]))
-            or size >= 1 << 14
+            or size >= LARGEST
         ):
             break
         previous = found
         size *= 2
     weights /= weights.sum()
     # Not negligible for the mean of exp(2 x) either, which the long tail of few rows may carry.
-    keep = weights * np.exp(2.0 * np.maximum(nodes - mode, 0.0)) > NEGLIGIBLE
+    keep = weights * np.exp(np.clip(2.0 * (nodes - mode), 0.0, 700.0)) > NEGLIGIBLE
     keep[-2:] = True
     return Grid(nodes[keep], weights[keep] / weights[keep].sum(), mode, float(np.sqrt(square)), left, right)
 
