@@ -99,8 +99,8 @@ class BayesianRegressor(RegressorMixin, BaseEstimator):
                 self._sample(summary, settings, names, terms)
             self._design = design
         if summary.y_sd == 0.0:
-            warnings.warn(constant_response(summary, self._priors.exact_fit), UserWarning, stacklevel=2)
-        elif self._priors.exact_fit:
+            warnings.warn(constant_response(summary, self.posterior_.prior_set.exact_fit), UserWarning, stacklevel=2)
+        elif self.posterior_.prior_set.exact_fit:
             warnings.warn(
                 "The data are fitted to rounding error: the coefficients are exact, and sigma is no more than the "
                 "resolution of the numbers, to which its prior was scaled.",
@@ -275,10 +275,10 @@ class BayesianRegressor(RegressorMixin, BaseEstimator):
         rng = np.random.default_rng(np.random.SeedSequence(seeds.entropy, spawn_key=(PREDICTIVE_STREAM,)))
         drawn = None
         if prior:
-            drawn = self._priors.draw(rng, self.posterior_.draws["sigma"].size, self._x_mean)
+            drawn = self.posterior_.prior_set.draw(rng, self.posterior_.draws["sigma"].size, self._x_mean)
         groups = gaussian_groups(self.posterior_.draws, rows, observed, self._response, rng, drawn)
         groups["sample_stats"] = self.posterior_.stats
-        groups["log_prior"] = self._priors.log_density(self.posterior_.draws, self._x_mean)
+        groups["log_prior"] = self.posterior_.prior_set.log_density(self.posterior_.draws, self._x_mean)
         return self._export(groups)
 
     def summary(self, coverage: float = 0.9) -> SummaryTable:
@@ -389,7 +389,6 @@ class BayesianRegressor(RegressorMixin, BaseEstimator):
             ) from None
         posterior = route.sample(settings, self.random_state, summary, priors, names)
         self._route = route
-        self._priors = priors
         self._x_mean = summary.x_mean
         self.posterior_ = posterior
         exact = posterior.exact

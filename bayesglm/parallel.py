@@ -7,7 +7,7 @@ from functools import lru_cache
 from numbers import Integral
 from typing import Any
 
-from joblib import cpu_count, effective_n_jobs
+from joblib import cpu_count
 from joblib.parallel import get_active_backend
 from threadpoolctl import ThreadpoolController
 
@@ -24,14 +24,19 @@ def thread_count(n_jobs: Any, chains: int) -> int:
     """
     if n_jobs is None:
         backend, _ = get_active_backend()
-        inside = (getattr(backend, "nesting_level", 0) or 0) > 0 or effective_n_jobs(-1) == 1
-        return 1 if inside else min(chains, cpu_count())
+        inside = (getattr(backend, "nesting_level", 0) or 0) > 0
+        return 1 if inside else min(chains, _processors())
     if isinstance(n_jobs, bool) or not isinstance(n_jobs, Integral):
         raise TypeError(f"n_jobs must be an int (-1 for all processors) or None; got {n_jobs!r}.")
     if n_jobs == 0:
         raise ValueError("n_jobs must not be 0; give the number of threads, -1 for all processors, or None.")
     count = int(n_jobs)
-    return min(chains, count if count > 0 else max(1, cpu_count() + 1 + count))
+    return min(chains, count if count > 0 else max(1, _processors() + 1 + count))
+
+
+@lru_cache(maxsize=1)
+def _processors() -> int:
+    return int(cpu_count())
 
 
 @lru_cache(maxsize=1)

@@ -9,6 +9,7 @@ import numpy as np
 
 from bayesglm.inference.diagnostics import Diagnostics
 from bayesglm.inference.exact import ExactPosterior
+from bayesglm.inference.prior_set import PriorSet
 from bayesglm.inference.sampling import Settings
 
 
@@ -34,8 +35,8 @@ class Posterior:
         Of the seed sequence: `numpy.random.SeedSequence(entropy)` repeats the run.
     seconds : float
         Duration of sampling.
-    priors : tuple of (str, str)
-        Parameter and its prior after scaling.
+    prior_set : PriorSet
+        The priors as they were used, after scaling.
     n_rows, weight : int, float
         Rows that the model was fitted to and the sum of their weights.
     diagnostics : Diagnostics
@@ -54,7 +55,7 @@ class Posterior:
     tune: int
     entropy: Any
     seconds: float
-    priors: tuple[tuple[str, str], ...]
+    prior_set: PriorSet = field(repr=False)
     n_rows: int
     weight: float
     diagnostics: Diagnostics = field(repr=False)
@@ -65,6 +66,11 @@ class Posterior:
     def names(self) -> tuple[str, ...]:
         """Names of all parameters, in the order of the diagnostics."""
         return parameter_names(self.features, "Intercept" in self.draws)
+
+    @property
+    def priors(self) -> list[tuple[str, str]]:
+        """Each parameter, or group of them, and its prior after scaling, in words."""
+        return self.prior_set.describe()
 
     @property
     def n_divergences(self) -> int:

@@ -117,7 +117,7 @@ class Route:
             tune=found.tune,
             entropy=seeds.entropy,
             seconds=time.perf_counter() - begin,
-            priors=tuple(priors.describe()),
+            prior_set=priors,
             n_rows=summary.n_rows,
             weight=summary.weight,
             diagnostics=diagnostics,

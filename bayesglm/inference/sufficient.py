@@ -24,7 +24,7 @@ EPS = float(np.finfo(np.float64).eps)
 #: A block of this many bytes stays in the second-level cache beside its cross-products.
 BLOCK_BYTES = 1 << 19
 #: Blocks are added up in panels of this many; panels are what threads share out.
-PANEL_BLOCKS = 32
+PANEL_BLOCKS = 8
 #: Below this reciprocal condition number of the correlation matrix the data are read again: cross-products
 #: would leave fewer than nine correct digits.
 MIN_RCOND = 1e-6
@@ -105,10 +105,11 @@ class _Rows:
     def block_rows(self) -> int:
         return max(64, BLOCK_BYTES // (8 * (self.X.shape[1] + 2)))
 
-    def block(self, start: int, stop: int) -> np.ndarray:
-        """Return rows start to stop as [1, X - shift, y - shift], shape (stop - start, p + 2)."""
+    def block(self, start: int, stop: int, memory: np.ndarray | None = None) -> np.ndarray:
+        """Return rows start to stop as [1, X - shift, y - shift], shape (stop - start, p + 2), in ``memory``."""
         p = self.X.shape[1]
-        rows = np.empty((min(stop, len(self.y)) - start, p + 2))
+        n = min(stop, len(self.y)) - start
+        rows = np.empty((n, p + 2)) if memory is None else memory[:n]
         rows[:, 0] = 1.0
         np.subtract(self.X[start:stop], self.shift[:p], out=rows[:, 1:-1])
         np.subtract(self.y[start:stop], self.shift[p], out=rows[:, -1])
@@ -150,12 +151,12 @@ def _prescale(block: np.ndarray) -> np.ndarray | None:
 
 def _cross_products(rows: _Rows, starts: range) -> np.ndarray:
     """Return the cross-products of one panel, shape (p + 2, p + 2)."""
-    total: np.ndarray | None = None
+    width = rows.X.shape[1] + 2
+    total = np.zeros((width, width))
+    memory = np.empty((min(rows.block_rows, len(rows.y)), width))
     for start in starts:
-        block = rows.block(start, start + rows.block_rows)
-        product = block.T @ block
-        total = product if total is None else np.add(total, product, out=total)
-    assert total is not None
+        block = rows.block(start, start + rows.block_rows, memory)
+        total += block.T @ block
     return total
 
 
