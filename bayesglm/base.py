@@ -98,9 +98,10 @@ class BayesianRegressor(RegressorMixin, BaseEstimator):
                     raise_not_finite(arrays[0], arrays[1], names)
                 self._sample(summary, settings, names, terms)
             self._design = design
+        exact_fit = self.posterior_.prior_set.exact_fit
         if summary.y_sd == 0.0:
-            warnings.warn(constant_response(summary, self.posterior_.prior_set.exact_fit), UserWarning, stacklevel=2)
-        elif self.posterior_.prior_set.exact_fit:
+            warnings.warn(constant_response(summary, exact_fit), UserWarning, stacklevel=2)
+        elif exact_fit:
             warnings.warn(
                 "The data are fitted to rounding error: the coefficients are exact, and sigma is no more than the "
                 "resolution of the numbers, to which its prior was scaled.",
