@@ -20,7 +20,7 @@ from bayesglm.inference.prior_set import PriorSet, resolve
 from bayesglm.inference.route import Route, warn
 from bayesglm.inference.sampling import Settings, seed_sequence
 from bayesglm.inference.sufficient import Summary, summarize
-from bayesglm.parallel import one_blas_thread, thread_count
+from bayesglm.parallel import one_blas_thread
 from bayesglm.report import SummaryTable, summary_table
 from bayesglm.validation import (
     check_arrays,
@@ -31,6 +31,7 @@ from bayesglm.validation import (
     check_memory,
     check_response,
     check_rows,
+    check_settings,
     check_weights,
     constant_response,
     not_identified,
@@ -62,7 +63,8 @@ class BayesianRegressor(RegressorMixin, BaseEstimator):
         X : array-like or data frame of shape (n, p)
             Predictors; with a formula, a pandas or polars data frame or a mapping of columns.
         y : array-like of shape (n,), optional
-            Response. Not needed if the formula has a left side; if both are given, ``y`` is used.
+            Response. Not needed if the formula has a left side; if both are given, ``y`` is used, and the
+            left side must be a bare name.
         sample_weight : array-like of shape (n,), optional
             Frequencies: a row of weight k counts as k equal rows. Not a precision.
 
@@ -83,7 +85,7 @@ class BayesianRegressor(RegressorMixin, BaseEstimator):
             If rows with missing values were left out, or y is fitted to rounding error.
         """
         with self._unchanged_on_failure():
-            settings = self._settings()
+            settings = check_settings(self)
             design, arrays, names, terms, weights = self._read(X, y, sample_weight)
             check_draws(settings.draws, settings.tune, settings.chains, len(names) + 2)
             intercept = check_bool(self.fit_intercept, "fit_intercept") and (
@@ -104,7 +106,7 @@ class BayesianRegressor(RegressorMixin, BaseEstimator):
         elif exact_fit:
             warnings.warn(
                 "The data are fitted to rounding error: the coefficients are exact, and sigma is no more than the "
-                "resolution of the numbers, to which its prior was scaled.",
+                "resolution of the numbers, its prior being replaced by a half-Student-t of that scale.",
                 UserWarning,
                 stacklevel=2,
             )
@@ -200,7 +202,7 @@ class BayesianRegressor(RegressorMixin, BaseEstimator):
         sample_weight : array-like of shape (n,), optional
         """
         check_is_fitted(self)
-        if self._design is None:
+        if self._design is None and y is not None:
             return super().score(X, y, sample_weight)
         rows, observed = self._rows_and_response(X, y)
         kept = np.isfinite(observed) & np.all(np.isfinite(rows), axis=1)
@@ -260,7 +262,9 @@ class BayesianRegressor(RegressorMixin, BaseEstimator):
         -------
         arviz.InferenceData or xarray.DataTree
             With groups ``posterior``, ``sample_stats``, ``posterior_predictive``, ``log_likelihood``,
-            ``log_prior``, ``observed_data`` and ``constant_data``.
+            ``log_prior``, ``observed_data`` and ``constant_data``. With a formula, rows with missing values
+            are left out; the others keep their numbers. Every row counts once: weights of the fit are not in
+            ``log_likelihood``.
         """
         rows, observed = self._rows_and_response(X, y)
         kept = np.isfinite(observed) & np.all(np.isfinite(rows), axis=1)
@@ -272,15 +276,15 @@ class BayesianRegressor(RegressorMixin, BaseEstimator):
             f"to_arviz with {len(rows)} rows and {size} draws",
             "give fewer rows, or fit with fewer draws",
         )
-        seeds = seed_sequence(self.posterior_.entropy if random_state is None else random_state)
-        rng = np.random.default_rng(np.random.SeedSequence(seeds.entropy, spawn_key=(PREDICTIVE_STREAM,)))
+        entropy = self.posterior_.entropy if random_state is None else seed_sequence(random_state).entropy
+        rng = np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=(PREDICTIVE_STREAM,)))
         drawn = None
         if prior:
             drawn = self.posterior_.prior_set.draw(rng, self.posterior_.draws["sigma"].size, self._x_mean)
         groups = gaussian_groups(self.posterior_.draws, rows, observed, self._response, rng, drawn)
         groups["sample_stats"] = self.posterior_.stats
         groups["log_prior"] = self.posterior_.prior_set.log_density(self.posterior_.draws, self._x_mean)
-        return self._export(groups)
+        return self._export(groups, np.flatnonzero(kept))
 
     def summary(self, coverage: float = 0.9) -> SummaryTable:
         """Return the table of parameters: moments, intervals, effective sizes, R-hat; prints well.
@@ -319,26 +323,6 @@ class BayesianRegressor(RegressorMixin, BaseEstimator):
             self.__dict__.clear()
             self.__dict__.update(before)
             raise
-
-    def _settings(self) -> Settings:
-        """Return the sampler's settings, checked."""
-        chains = check_int(self.chains, "chains", 1)
-        if self.progressbar is not None:
-            check_bool(self.progressbar, "progressbar")
-        check_bool(self.center, "center")
-        check_bool(self.positive, "positive")
-        max_treedepth = check_int(self.max_treedepth, "max_treedepth", 1)
-        if max_treedepth > 20:
-            raise ValueError(f"max_treedepth must be at most 20 (a million steps); got {max_treedepth}.")
-        return Settings(
-            chains=chains,
-            draws=check_int(self.draws, "draws", 1),
-            tune=None if self.tune is None else check_int(self.tune, "tune", 0),
-            target_accept=check_fraction(self.target_accept, "target_accept"),
-            max_treedepth=max_treedepth,
-            n_threads=thread_count(self.n_jobs, chains),
-            progressbar=self.progressbar,
-        )
 
     def _read(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, tuple, tuple[str, ...], dict, Any]:
         """Return (design, (X, y), column names, terms, weights) from whatever came in."""
@@ -416,7 +400,10 @@ class BayesianRegressor(RegressorMixin, BaseEstimator):
             if self._design is None or not self._design.has_response:
                 raise ValueError("y is None: give the observed responses of the rows of X.")
             return rows, self._design.response_of(X)
-        return rows, check_response(y, len(rows))
+        observed = check_response(y, len(rows))
+        if self._design is None:
+            raise_not_finite(None, observed, ())
+        return rows, observed
 
     def _mixture(self) -> prediction.MixtureSource:
         """Return the predictive distribution: exact where it is known, else that of the draws."""
@@ -434,11 +421,12 @@ class BayesianRegressor(RegressorMixin, BaseEstimator):
         with one_blas_thread():
             return self._route.more(draws, posterior.settings, random_state)
 
-    def _export(self, groups: dict) -> Any:
+    def _export(self, groups: dict, observations: np.ndarray | None = None) -> Any:
         posterior = self.posterior_
         return to_arviz(
             groups,
             features=posterior.features,
+            observations=observations,
             response=self._response,
             attrs={
                 "sampling_time": posterior.seconds,

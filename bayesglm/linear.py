@@ -62,16 +62,19 @@ class BayesianLinearRegression(BayesianRegressor):
     Attributes
     ----------
     coef_ : ndarray of shape (p,)
-        Posterior means.
+        Posterior means, in the order of ``posterior_.features``: with a formula, patsy's columns.
     intercept_ : float
         Posterior mean at X = 0; 0.0 without an intercept.
     sigma_ : float
         Posterior mean of the noise's standard deviation.
     posterior_ : Posterior
         Draws, statistics and diagnostics as plain NumPy.
+    rank_ : int
+        Number of directions in which the predictors vary.
     n_features_in_ : int
+        Columns of X; with a formula, of the data frame.
     feature_names_in_ : ndarray of str
-        Only if X has string column names.
+        Their names, if X has string column names.
 
     References
     ----------

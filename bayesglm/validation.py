@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import _check_sample_weight, column_or_1d, validate_data
 
+from bayesglm.inference.sampling import Settings
 from bayesglm.inference.sufficient import Summary
+from bayesglm.parallel import thread_count
 
 #: Sums of weights beyond this are refused: log densities of that size leave no digits to tell sigma by.
 MAX_WEIGHT = 1e15
@@ -40,6 +42,27 @@ def check_bool(value: Any, name: str) -> bool:
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be True or False; got {value!r}.")
     return bool(value)
+
+
+def check_settings(estimator: Any) -> Settings:
+    """Return the sampler's settings from the estimator's parameters, all of them checked."""
+    chains = check_int(estimator.chains, "chains", 1)
+    if estimator.progressbar is not None:
+        check_bool(estimator.progressbar, "progressbar")
+    check_bool(estimator.center, "center")
+    check_bool(estimator.positive, "positive")
+    max_treedepth = check_int(estimator.max_treedepth, "max_treedepth", 1)
+    if max_treedepth > 20:
+        raise ValueError(f"max_treedepth must be at most 20 (a million steps); got {max_treedepth}.")
+    return Settings(
+        chains=chains,
+        draws=check_int(estimator.draws, "draws", 1),
+        tune=None if estimator.tune is None else check_int(estimator.tune, "tune", 0),
+        target_accept=check_fraction(estimator.target_accept, "target_accept"),
+        max_treedepth=max_treedepth,
+        n_threads=thread_count(estimator.n_jobs, chains),
+        progressbar=estimator.progressbar,
+    )
 
 
 def check_memory(numbers: float, what: str, remedy: str) -> None:
@@ -93,6 +116,8 @@ def check_arrays(estimator: Any, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray
             f"X has 0 feature(s) (shape={X.shape}) while a minimum of 1 is required; for an intercept alone "
             "use the formula 'y ~ 1' or a data frame without columns."
         )
+    if y is not None and np.asarray(y).dtype.kind in "OUSf":
+        raise_not_finite(None, check_response(y, None), ())
     X, y = validate_data(
         estimator,
         X,
@@ -108,17 +133,20 @@ def check_arrays(estimator: Any, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray
         raise ValueError(
             f"y should be a 1d array, got an array of shape {y.shape}: one response is fitted at a time."
         )
-    y = np.ascontiguousarray(y, dtype=np.float64)
-    raise_not_finite(None, y, ())
-    return X, y
+    return X, np.ascontiguousarray(y, dtype=np.float64)
 
 
-def check_response(y: Any, n: int) -> np.ndarray:
-    """Return the responses that belong to ``n`` rows, as floats of shape (n,); NaN is let through."""
+def check_response(y: Any, n: int | None) -> np.ndarray:
+    """Return the responses that belong to ``n`` rows, as floats of shape (n,); NaN is let through.
+
+    ``n=None``: of any shape.
+    """
     try:
         observed = np.asarray(y, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ValueError("y must hold numbers; encode it first.") from None
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"y must hold numbers, so encode it first: {error}.") from None
+    if n is None:
+        return observed
     if observed.shape not in ((n,), (n, 1)):
         raise ValueError(f"y has shape {observed.shape}, but X has {n} rows: give one number a row.")
     return observed.reshape(-1)
@@ -129,7 +157,13 @@ def check_rows(estimator: Any, X: Any) -> np.ndarray:
     _refuse_text(X)
     if _is_frame_without_columns(X):
         X = np.empty(X.shape)
-    return validate_data(estimator, X, reset=False, dtype=np.float64, ensure_min_features=0)
+    rows = validate_data(
+        estimator, X, reset=False, dtype=np.float64, ensure_min_features=0, ensure_all_finite=False
+    )
+    if not np.isfinite(rows.sum()):
+        names = getattr(estimator, "feature_names_in_", [f"x{i}" for i in range(rows.shape[1])])
+        raise_not_finite(rows, np.zeros(0), tuple(names), overflow=False)
+    return rows
 
 
 def check_weights(sample_weight: Any, n: int) -> np.ndarray | None:
@@ -157,9 +191,11 @@ def check_weights(sample_weight: Any, n: int) -> np.ndarray | None:
     return weights
 
 
-def raise_not_finite(X: np.ndarray | None, y: np.ndarray, columns: tuple[str, ...]) -> None:
-    """Say which value of y, or of X if it is known to hold one, is not finite, or too large to be squared."""
-    for start in range(0, 0 if X is None else len(y), 65536):
+def raise_not_finite(
+    X: np.ndarray | None, y: np.ndarray, columns: tuple[str, ...], overflow: bool = True
+) -> None:
+    """Say which value of X or y is not finite or, if none is and X is given, that squares overflow."""
+    for start in range(0, 0 if X is None else len(X), 65536):
         assert X is not None
         bad = ~np.isfinite(np.asarray(X[start : start + 65536], dtype=np.float64))
         if bad.any():
@@ -171,10 +207,10 @@ def raise_not_finite(X: np.ndarray | None, y: np.ndarray, columns: tuple[str, ..
             )
     bad = ~np.isfinite(y)
     if bad.any():
-        row = int(np.argmax(bad))
-        kind = "NaN" if np.isnan(y[row]) else "infinity (inf)"
+        row = int(np.argwhere(bad)[0][0])
+        kind = "NaN" if np.isnan(y[row]).any() else "infinity (inf)"
         raise ValueError(f"y contains {kind} in row {row}; drop such rows.")
-    if X is not None:
+    if X is not None and overflow:
         raise ValueError(
             "X or y holds numbers so large or small that their squares overflow; divide them by a constant."
         )
@@ -190,11 +226,11 @@ def _refuse_text(X: Any) -> None:
     dtypes = getattr(X, "dtypes", None)
     if dtypes is None or getattr(X, "columns", None) is None:
         return
-    for name, dtype in zip(X.columns, dtypes, strict=True):
+    for i, (name, dtype) in enumerate(zip(X.columns, dtypes, strict=True)):
         kind = str(dtype).lower()
         text = kind.startswith(("str", "category", "categorical", "enum", "utf8"))
         if kind == "object":
-            text = any(isinstance(value, str) for value in X[name].head(1000))
+            text = any(isinstance(value, str) for value in X.iloc[:1000, i])
         if kind.startswith(("datetime", "timedelta", "date", "duration", "time", "period")):
             raise ValueError(
                 f"column {name!r} holds dates or durations: convert it to a number first, such as days since a start."

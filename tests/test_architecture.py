@@ -22,10 +22,10 @@ ORDER = [
     ["bayesglm"],
     ["bayesglm.linear"],
     ["bayesglm.base"],
-    ["bayesglm.arviz_export", "bayesglm.report", "bayesglm.formula", "bayesglm.parallel", "bayesglm.priors"],
+    ["bayesglm.arviz_export", "bayesglm.report", "bayesglm.formula", "bayesglm.priors"],
     ["bayesglm.prediction", "bayesglm.validation", "bayesglm.formula_evaluation"],
     ["bayesglm.formula_columns", "bayesglm.formula_state"],
-    ["bayesglm.formula_names"],
+    ["bayesglm.formula_names", "bayesglm.parallel"],
     ["bayesglm.formula_language"],
     ["bayesglm._version"],
     # inference

@@ -172,7 +172,7 @@ AFTER_FIT = {
         "flat",
         lambda m: m.to_arviz(X, y, prior=True),
         ValueError,
-        r"Flat\(\).*proper prior",
+        r"^The prior of coef is flat.*proper prior",
     ),
 }
 

@@ -282,6 +282,8 @@ def test_generators_as_seeds(data, make):
     one = BayesianLinearRegression(random_state=make(1), draws=50).fit(*data)
     two = BayesianLinearRegression(random_state=make(1), draws=50).fit(*data)
     assert same(one, two)
+    predicted = one.to_arviz(*data)["posterior_predictive"]["y"].values
+    np.testing.assert_array_equal(predicted, two.to_arviz(*data)["posterior_predictive"]["y"].values)
     again = two.fit(*data).posterior_.draws["sigma"]  # the generator has moved on
     assert not np.array_equal(one.posterior_.draws["sigma"], again)
 

@@ -191,13 +191,14 @@ def _disagreement(names: Sequence[str], diagnostics: Diagnostics, n_chains: int)
     # chains that disagree have a small effective size for that very reason.
     rhat, degrees = diagnostics.rhat, 2 * n_chains - 1
     noise = (degrees + 5.0 * np.sqrt(2.0 * degrees)) / np.fmin(diagnostics.ess_bulk, diagnostics.ess_tail)
-    bad = np.flatnonzero(rhat > np.clip(1.0 + noise, MAX_RHAT, MAX_RHAT_NOISE))
+    limit = np.clip(1.0 + noise, MAX_RHAT, MAX_RHAT_NOISE)
+    bad = np.flatnonzero(rhat > limit)
     if bad.size == 0:
         return ""
     worst = bad[np.argmax(rhat[bad])]
     return (
         f"The {n_chains} chains disagree about '{names[worst]}'{_others(bad.size)}, whose R-hat of "
-        f"{rhat[worst]:.3f} is above {MAX_RHAT}: increase tune and draws, and if that does not help, use a "
+        f"{rhat[worst]:.3f} is above {limit[worst]:.3g}: increase tune and draws, and if that does not help, use a "
         "more informative prior."
     )
 

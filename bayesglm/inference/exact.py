@@ -24,7 +24,8 @@ class ExactPosterior:
     ----------
     mean, sd : dict
         By variable: ``Intercept`` (float; absent without one), ``coef`` (ndarray of shape (p,)), ``sigma``
-        (float). Moments that do not exist are infinite.
+        (float). Moments that do not exist are infinite; where sigma has no mean, that of a
+        coefficient under a flat prior is its centre of symmetry.
     magnitude : ndarray of shape (k,)
         Size of the numbers that add up to each parameter, the measure of its rounding error.
     """

@@ -7,7 +7,7 @@ squaring a condition number. Everything the posterior needs is then a sum over c
 sigma is the only parameter left: its marginal density is known in closed form and integrated by
 quadrature, so that moments carry no Monte Carlo error.
 
-All of it happens in the standardised units of `bayesglm.inference.sufficient.Summary`; `Affine`
+All of it happens in the standardised units of `bayesglm.inference.sufficient.Summary`; `Route`
 leads back to the user's.
 """
 

@@ -152,6 +152,20 @@ class PriorSet:
 
     def draw(self, rng: np.random.Generator, size: int, x_mean: np.ndarray) -> dict[str, np.ndarray]:
         """Draw ``size`` parameter sets from the prior; raises ValueError for a flat one."""
+        flat = [
+            label
+            for label, prior in (
+                *zip(self.labels, self.coef, strict=True),
+                ("Intercept", self.intercept),
+                ("sigma", self.sigma),
+            )
+            if isinstance(prior, Flat)
+        ]
+        if flat:
+            raise ValueError(
+                f"The prior of {flat[0]} is flat, so nothing can be drawn from it: give a proper prior, or leave "
+                "prior=True out."
+            )
         coef = np.empty((size, len(self.positive)))
         for prior in self.coef:
             coef[:, prior.bound[0]] = prior.draw(rng, size)
@@ -227,24 +241,17 @@ def resolve(
     for _, name, given, index in parts:
         bound.append(given.bind(index, unit=unit[index], positive=positive, name=name))
         flags[index] |= given.positive
+    given = Normal(scale=DEFAULT_SCALE, autoscale=True)
+    if intercept_prior is not None:
+        given = _as_prior(intercept_prior, "intercept_prior")
+    if given.positive:
+        raise ValueError(f"intercept_prior must be a prior on the real line, such as Normal; got {given}.")
     intercept = None
     if summary.intercept:
-        given = Normal(scale=DEFAULT_SCALE, autoscale=True)
-        if intercept_prior is not None:
-            given = _as_prior(intercept_prior, "intercept_prior")
-        if given.positive:
-            raise ValueError(
-                f"intercept_prior must be a prior on the real line, such as Normal; got {given}."
-            )
         intercept = given.bind([0], unit=y_sd, shift=summary.y_mean, name="intercept_prior")
     given = HalfStudentT(df=DEFAULT_SIGMA_DF, autoscale=True)
     if sigma_prior is not None:
         given = _as_prior(sigma_prior, "sigma_prior")
-    if not given.positive and not isinstance(given, Flat):
-        raise ValueError(
-            f"sigma_prior must be a prior on the positive numbers, such as HalfNormal(1); got {given}."
-        )
-    sigma = given.bind([0], unit=y_sd, name="sigma_prior")
     if not given.positive and not isinstance(given, Flat):
         raise ValueError(
             f"sigma_prior must be a prior on the positive numbers, such as HalfNormal(1); got {given}."

@@ -27,6 +27,9 @@ TUNE_KNOWN_SCALE = 100
 TUNE_UNKNOWN_SCALE = 400
 #: The largest dimension in which a full covariance is learnt; beyond it only the variances.
 DENSE_LIMIT = 200
+#: Fewer draws than this many times the dimension do not determine a covariance (its smallest eigenvalues come out
+#: far too small): then, too, only the variances are learnt.
+DRAWS_PER_DIMENSION = 5
 #: Starting points are spread by this factor beyond the posterior, so that R-hat keeps its meaning.
 OVERDISPERSION = 1.5
 
@@ -41,7 +44,7 @@ _DTYPES: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Settings:
-    """Constants of a run; the estimators' arguments of the same names.
+    """Constants of a run; most are the estimators' arguments of the same names.
 
     Attributes
     ----------
@@ -281,8 +284,8 @@ def _adapt(
     """Warm up where the scale is not known: learn an affine map from the draws of all chains if needed.
 
     A first window tunes the step size and shows whether the space is standardised well enough
-    (variances within a factor of four, no divergence, short trajectories). If not, two windows
-    learn mean and covariance, each replacing the map, and a last one tunes the step size again.
+    (variances within a factor of four, no divergence, short trajectories). If not, mean and covariance
+    of its draws replace the map; so do those of two more windows, and a last one tunes the step size.
     Returns the target in its last map and the number of draws made a chain.
     """
     total = TUNE_UNKNOWN_SCALE if settings.tune is None else settings.tune
@@ -318,7 +321,7 @@ def _affine(pooled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and a square root of the covariance of draws, shrunk towards the identity as Stan does."""
     n, dim = pooled.shape
     shift = pooled.mean(axis=0)
-    if dim > DENSE_LIMIT:
+    if dim > DENSE_LIMIT or n < DRAWS_PER_DIMENSION * dim:
         variance = n / (n + 5.0) * pooled.var(axis=0) + 5e-3 / (n + 5.0)
         return shift, np.diag(np.sqrt(variance))
     covariance = n / (n + 5.0) * np.atleast_2d(np.cov(pooled.T)) + 5e-3 / (n + 5.0) * np.eye(dim)

@@ -1,11 +1,13 @@
 """Seeds, threads, warm-up and continuation of chains."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pytest
 from scipy import stats
 
+from bayesglm import BayesianLinearRegression, Laplace
 from bayesglm.inference import sampling
 from bayesglm.inference.diagnostics import diagnose
 from bayesglm.inference.sampling import Settings, resume, run, seed_sequence
@@ -341,3 +343,14 @@ def test_going_on_draws_from_the_same_distribution():
     draws = resume(target, found.states, Settings(chains=4, draws=2500)).draws[..., :3]
     assert np.all(np.abs(z_scores(draws, 0.0)) < 4)
     assert np.all(np.abs(z_scores(draws**2, 1.0)) < 4)
+
+
+def test_one_chain_learns_variances_where_draws_do_not_determine_a_covariance():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((300, 150))
+    y = X[:, 0] + rng.standard_normal(300)
+    model = BayesianLinearRegression(prior=Laplace(0, 0.1), chains=1, draws=100, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a hundred draws are few
+        model.fit(X, y)
+    assert model.posterior_.stats["tree_depth"].mean() < 6

@@ -16,12 +16,14 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from joblib import cpu_count
 from sklearn.datasets import load_diabetes
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from workloads import autoregressive, regression, tutorial
 
 from bayesglm import BayesianLinearRegression, HalfCauchy, Normal
+from bayesglm.inference.sufficient import summarize
 
 TUTORIAL: dict[str, Any] = {
     "prior": Normal(0, 20),
@@ -92,6 +94,30 @@ def against_point_estimates() -> None:
             print(f"  {name} {milliseconds(theirs)}: ratio {ratio:.2f}" + (f", aim {aim}" if aim else ""))
 
 
+def data_pass() -> None:
+    """The pass over the data, against a bare product of the same matrix with as many threads."""
+    X, y = regression(1_000_000, 50)
+    bare, ours = times([lambda: X.T @ X, lambda: summarize(X, y, n_threads=cpu_count())], 9)
+    ratio = np.median(ours) / np.median(bare)
+    print(f"1,000,000 x 50: pass over the data {milliseconds(ours)}, X.T @ X {milliseconds(bare)}")
+    print(f"  ratio {ratio:.2f}, aim 1.5")
+
+
+def flat_in_rows() -> None:
+    """Time of sampling alone, whatever the number of rows."""
+    models = [BayesianLinearRegression(random_state=0) for _ in range(3)]
+    data = [regression(n, 20) for n in (10_000, 100_000, 1_000_000)]
+    times([lambda: [model.fit(*d) for model, d in zip(models, data, strict=True)]], 1)
+    spent = np.empty((3, 15))
+    for r in range(spent.shape[1]):
+        for i, (model, d) in enumerate(zip(models, data, strict=True)):
+            spent[i, r] = model.fit(*d).posterior_.seconds
+    middle = np.median(spent, axis=1)
+    for (X, _), seconds in zip(data, spent, strict=True):
+        print(f"{len(X):,} x 20: sampling {milliseconds(seconds)}")
+    print(f"  largest over smallest {middle.max() / middle.min():.2f}, aim 1.2")
+
+
 def memory() -> None:
     """Peak memory of a fit beyond the data, in a process of its own."""
     code = (
@@ -152,7 +178,16 @@ def _python(code: str) -> str:
     return run.stdout
 
 
-SECTIONS = [tutorial_model, small_fits, against_point_estimates, memory, grid_search, start_up]
+SECTIONS = [
+    tutorial_model,
+    small_fits,
+    against_point_estimates,
+    data_pass,
+    flat_in_rows,
+    memory,
+    grid_search,
+    start_up,
+]
 
 if __name__ == "__main__":
     wanted = sys.argv[1:] or [section.__name__ for section in SECTIONS]
