@@ -141,6 +141,7 @@ def test_return_std_with_metadata_routing(diabetes):
         assert pipeline.predict(X).shape == (442,)
 
 
+@pytest.mark.skipif(sklearn.__version__ < "1.8", reason="Pipeline.score asks for another request before 1.8")
 def test_weights_with_metadata_routing(diabetes):
     X, y = diabetes
     weights = np.random.default_rng(0).integers(0, 3, len(y))
@@ -311,6 +312,7 @@ def test_polars(frame):
     theirs = polars.DataFrame(frame.to_dict("list"))
     by_columns = clone(QUICK).fit(theirs[["a", "b"]], theirs["y"])
     np.testing.assert_array_equal(by_columns.coef_, clone(QUICK).fit(frame[["a", "b"]], frame["y"]).coef_)
-    assert list(by_columns.feature_names_in_) == ["a", "b"]
+    if sklearn.__version__ >= "1.9":  # before, scikit-learn does not read the names of this polars
+        assert list(by_columns.feature_names_in_) == ["a", "b"]
     by_formula = BayesianLinearRegression("y ~ a + C(g)", draws=20, random_state=0)
     np.testing.assert_allclose(by_formula.fit(theirs).predict(theirs), by_formula.fit(frame).predict(frame))
