@@ -66,7 +66,8 @@ class BayesianRegressor(RegressorMixin, BaseEstimator):
             Response. Not needed if the formula has a left side; if both are given, ``y`` is used, and the
             left side must be a bare name.
         sample_weight : array-like of shape (n,), optional
-            Frequencies: a row of weight k counts as k equal rows. Not a precision.
+            Frequencies: a row of weight k counts as k equal rows. Not a precision; and weights scaled to sum
+            to 1 make all rows together count as one.
 
         Returns
         -------
