@@ -1,16 +1,20 @@
 """Bayesian regression for people who know scikit-learn: fit, predict, and the full posterior."""
 
 from bayesglm._version import __version__
-from bayesglm.kernel.positive_priors import (
+from bayesglm.linear import BayesianLinearRegression
+from bayesglm.priors import (
+    Cauchy,
     Exponential,
+    Flat,
     Gamma,
     HalfCauchy,
     HalfNormal,
     HalfStudentT,
     InverseGamma,
+    Laplace,
+    Normal,
+    StudentT,
 )
-from bayesglm.kernel.priors import Cauchy, Flat, Laplace, Normal, StudentT
-from bayesglm.linear import BayesianLinearRegression
 
 __all__ = [
     "BayesianLinearRegression",

@@ -22,6 +22,12 @@ def test_least_squares(n, p, weighted, intercept):
     check(X, y, w, intercept)
 
 
+@pytest.fixture(autouse=True)
+def threads_for_small_data(monkeypatch):
+    """Let threads share out small data too, which `summarize` would not do for so little."""
+    monkeypatch.setattr(sufficient, "THREADED_BYTES", 0)
+
+
 def test_cross_products_are_those_of_standardised_data():
     X, y = rows(50, 4)
     X *= [1.0, 100.0, 0.01, 5.0]

@@ -23,6 +23,7 @@ from sklearn.model_selection import GridSearchCV
 from workloads import autoregressive, regression, tutorial
 
 from bayesglm import BayesianLinearRegression, HalfCauchy, Normal
+from bayesglm.inference.diagnostics import diagnose
 from bayesglm.inference.sufficient import summarize
 
 TUTORIAL: dict[str, Any] = {
@@ -118,6 +119,14 @@ def flat_in_rows() -> None:
     print(f"  largest over smallest {middle.max() / middle.min():.2f}, aim 1.2")
 
 
+def diagnostics() -> None:
+    """Convergence diagnostics against the sampling they judge, on one thread each."""
+    model = BayesianLinearRegression(random_state=0, n_jobs=1).fit(*autoregressive(10_000, 50, 0.95))
+    stacked, route, settings = model.posterior_.stacked(), model._route, model.posterior_.settings
+    judging, sampling = times([lambda: diagnose(stacked), lambda: route.more(1000, settings)], 15)
+    print(f"p = 50, 4 x 1000 draws: diagnostics {milliseconds(judging)}, sampling {milliseconds(sampling)}")
+
+
 def memory() -> None:
     """Peak memory of a fit beyond the data, in a process of its own."""
     code = (
@@ -184,6 +193,7 @@ SECTIONS = [
     against_point_estimates,
     data_pass,
     flat_in_rows,
+    diagnostics,
     memory,
     grid_search,
     start_up,
