@@ -20,8 +20,9 @@ from bayesglm._version import __version__
 
 OBSERVATIONS = "obs"
 FEATURES = "feature"
+RESPONSES = "response"
 _SAMPLE = ("chain", "draw")
-_DIMENSIONS = (*_SAMPLE, OBSERVATIONS, FEATURES)
+_DIMENSIONS = (*_SAMPLE, OBSERVATIONS, FEATURES, RESPONSES)
 _PARAMETERS = ("Intercept", "coef", "sigma")
 
 _PARAMETER_GROUPS = ("posterior", "prior", "log_prior")
@@ -44,6 +45,7 @@ def to_arviz(
     features: Sequence[str],
     observations: Sequence | np.ndarray | None = None,
     response: str = "y",
+    responses: Sequence[str] | None = None,
     attrs: Mapping[str, Any] | None = None,
 ) -> Any:
     """Put named arrays into the container of the installed ArviZ.
@@ -68,7 +70,10 @@ def to_arviz(
     response : str, default "y"
         Name of the response, as used in `groups`. It appears under this name, except that ``/``, which
         separates groups in a file, becomes ``_``, and that a name which is taken (``chain``, ``draw``,
-        ``obs``, ``feature``, ``Intercept``, ``coef``, ``sigma``) gets a ``_`` at its end.
+        ``obs``, ``feature``, ``response``, ``Intercept``, ``coef``, ``sigma``) gets a ``_`` at its end.
+    responses : sequence of str, length k, or None, default None
+        Names of several responses: the coordinate of dimension ``response``. It comes behind ``draw`` in
+        parameters (``coef`` is then (chain, draw, k, p)) and last in what has one number an observation.
     attrs : mapping or None, default None
         What else to record, such as ``sampling_time`` (seconds), ``tuning_steps`` and ``sampler``. Written
         on the whole and on ``posterior`` and ``sample_stats``; ``None`` values are left out, and what
@@ -108,14 +113,17 @@ def to_arviz(
         }
         if not arrays:
             continue
-        contents = {name: (_dimensions(group, name, array.ndim), array) for name, array in arrays.items()}
+        joint = responses is not None
+        contents = {
+            name: (_dimensions(group, name, array.ndim, joint), array) for name, array in arrays.items()
+        }
         if group == "constant_data" and "X" in arrays and len(columns) <= _MOST_COLUMNS:
             for column, name in enumerate(columns):
                 if name not in (*contents, *_DIMENSIONS, shown, "") and "/" not in name:
                     contents[name] = ((OBSERVATIONS,), arrays["X"][:, column])
         datasets[group] = xr.Dataset(
             contents,
-            coords=_coordinates(contents, columns, labels),
+            coords=_coordinates(contents, columns, labels, responses),
             # Two of ArviZ 1.x's plots ask the data sets, not the caller, which dimensions are draws.
             attrs={
                 **(record if group in ("posterior", "sample_stats") else origin),
@@ -127,19 +135,21 @@ def to_arviz(
 
 def gaussian_groups(
     draws: Mapping[str, np.ndarray],
-    X: np.ndarray,
+    X: Any,
     y: np.ndarray,
     response: str,
     rng: np.random.Generator,
     prior: Mapping[str, np.ndarray] | None = None,
+    weights: np.ndarray | None = None,
+    precision: bool = False,
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Compute the groups that depend on the data, for a model with Gaussian noise.
+    """Compute the groups that depend on the data, for one response with Gaussian noise.
 
     Parameters
     ----------
     draws : mapping of ndarray
         ``Intercept`` (chain, draw; may be absent), ``coef`` (chain, draw, p), ``sigma`` (chain, draw).
-    X : ndarray of shape (n, p)
+    X : ndarray or sparse array of shape (n, p)
     y : ndarray of shape (n,)
     response : str
         Name of the response.
@@ -147,6 +157,10 @@ def gaussian_groups(
         Of the predictive draws.
     prior : mapping of ndarray or None, default None
         As many draws of the prior, with one dimension in place of (chain, draw).
+    weights : ndarray of shape (n,) or None, default None
+        Of the rows.
+    precision : bool, default False
+        Whether they divide the noise's variance instead of counting rows.
 
     Returns
     -------
@@ -154,27 +168,36 @@ def gaussian_groups(
         ``posterior``, ``posterior_predictive``, ``log_likelihood``, ``observed_data``, ``constant_data`` and,
         given `prior`, ``prior`` and ``prior_predictive``.
     """
-    mean, sigma = _line(draws, X), draws["sigma"][..., np.newaxis]
+    noise = np.ones(len(y)) if weights is None or not precision else 1.0 / np.sqrt(weights)
+    mean, sigma = _line(draws, X), draws["sigma"][..., np.newaxis] * noise
     log_likelihood = -0.5 * ((y - mean) / sigma) ** 2 - np.log(sigma) - 0.5 * np.log(2.0 * np.pi)
+    if weights is not None and not precision:
+        log_likelihood *= weights
     groups = {
         "posterior": dict(draws),
         "posterior_predictive": {response: mean + sigma * rng.standard_normal(mean.shape)},
         "log_likelihood": {response: log_likelihood},
         "observed_data": {response: y},
-        "constant_data": {"X": X},
+        "constant_data": {
+            **({"X": X} if isinstance(X, np.ndarray) else {}),
+            **({} if weights is None else {"sample_weight": weights}),
+        },
     }
     if prior is not None:
         shape = draws["sigma"].shape
         shaped = {name: values.reshape(*shape, *values.shape[1:]) for name, values in prior.items()}
         mean = _line(shaped, X)
-        mean += shaped["sigma"][..., np.newaxis] * rng.standard_normal(mean.shape)
+        mean += shaped["sigma"][..., np.newaxis] * noise * rng.standard_normal(mean.shape)
         groups["prior"], groups["prior_predictive"] = shaped, {response: mean}
     return groups
 
 
-def _line(draws: Mapping[str, np.ndarray], X: np.ndarray) -> np.ndarray:
+def _line(draws: Mapping[str, np.ndarray], X: Any) -> np.ndarray:
     """Return the regression lines of draws at the rows of X, shape (chain, draw, n)."""
-    mean = draws["coef"] @ X.T
+    coef = draws["coef"]
+    flat = coef.reshape(coef.shape[0] * coef.shape[1], coef.shape[2])
+    mean: np.ndarray = np.asarray((X @ flat.T).T if not isinstance(X, np.ndarray) else flat @ X.T)
+    mean = mean.reshape(*coef.shape[:2], -1) if flat.size else np.zeros((*coef.shape[:2], X.shape[0]))
     if "Intercept" in draws:
         mean += draws["Intercept"][..., np.newaxis]
     return mean
@@ -207,16 +230,17 @@ def _array(name: str, values: ArrayLike, group: str) -> np.ndarray:
     return np.array(values, dtype=dtype if in_statistics else None, copy=True if group in _COPIED else None)
 
 
-def _dimensions(group: str, name: str, ndim: int) -> tuple[str, ...]:
+def _dimensions(group: str, name: str, ndim: int, joint: bool) -> tuple[str, ...]:
     """Names of an array's axes."""
     leading: tuple[str, ...] = () if group in _DATA_GROUPS else _SAMPLE
+    each: tuple[str, ...] = (RESPONSES,) if joint else ()
     meanings: tuple[str, ...] = ()
-    if group in _DATA_GROUPS:
+    if group == "constant_data":
         meanings = (OBSERVATIONS, FEATURES)
     elif group in _PER_OBSERVATION:
-        meanings = (OBSERVATIONS,)
-    elif group in _PARAMETER_GROUPS and name == "coef":
-        meanings = (FEATURES,)
+        meanings = (OBSERVATIONS, *each)
+    elif group in _PARAMETER_GROUPS:
+        meanings = (*each, FEATURES) if name == "coef" else each
     named = (*leading, *meanings)[:ndim]
     return (*named, *(f"{name}_dim_{axis}" for axis in range(ndim - len(named))))
 
@@ -225,6 +249,7 @@ def _coordinates(
     contents: Mapping[str, tuple[tuple[str, ...], np.ndarray]],
     features: Sequence[str],
     labels: np.ndarray | None,
+    responses: Sequence[str] | None,
 ) -> dict[str, np.ndarray]:
     """Labels along the dimensions in use."""
     sizes = {
@@ -235,6 +260,8 @@ def _coordinates(
     coordinates = {dimension: np.arange(size) for dimension, size in sizes.items()}
     if FEATURES in sizes:
         coordinates[FEATURES] = np.array(features)
+    if RESPONSES in sizes and responses is not None:
+        coordinates[RESPONSES] = np.array(_distinct(responses))
     if OBSERVATIONS in sizes and labels is not None:
         if len(labels) != sizes[OBSERVATIONS]:
             rows = sizes[OBSERVATIONS]

@@ -1,73 +1,70 @@
-"""What the estimators share: validate, summarise, choose a route, sample, store, predict."""
+"""What the estimators share: validate, read the data once, choose a route, sample, store; update and merge."""
 
 from __future__ import annotations
 
+import inspect
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from bayesglm import prediction
-from bayesglm.arviz_export import gaussian_groups, to_arviz
+from bayesglm.callbacks import CallbackSupportMixin, FitTasks, with_callbacks
 from bayesglm.formula import FormulaDesign
+from bayesglm.formula_names import list_names
 from bayesglm.inference.gaussian import NotIdentifiedError
-from bayesglm.inference.posterior import Posterior
-from bayesglm.inference.prior_set import PriorSet, resolve
+from bayesglm.inference.moments import Moments, gather, merge
+from bayesglm.inference.posterior import JointPosterior, Posterior
+from bayesglm.inference.prior_set import resolve
 from bayesglm.inference.route import Route, warn
 from bayesglm.inference.sampling import Settings, seed_sequence
-from bayesglm.inference.sufficient import Summary, summarize
+from bayesglm.inference.sufficient import Summary, summaries
 from bayesglm.parallel import one_blas_thread
-from bayesglm.report import SummaryTable, summary_table
+from bayesglm.posterior_access import PosteriorAccess
+from bayesglm.predictor import PosteriorPredictor
 from bayesglm.validation import (
     check_arrays,
     check_bool,
+    check_choice,
     check_draws,
-    check_fraction,
-    check_int,
-    check_memory,
-    check_response,
-    check_rows,
     check_settings,
     check_weights,
     constant_response,
     not_identified,
     raise_not_finite,
+    response_names,
 )
 
-#: Which child of the seed predictive draws use: far beyond any number of chains.
-PREDICTIVE_STREAM = 1 << 20
+#: Which child of the seed the first of several responses uses: far beyond any number of chains.
+RESPONSE_STREAM = 1 << 21
 
 
-class BayesianRegressor(RegressorMixin, BaseEstimator):
+class BayesianRegressor(CallbackSupportMixin, PosteriorPredictor, PosteriorAccess, BaseEstimator):
     """Base of the regressors; not for use by itself. Arguments are those of the subclasses."""
-
-    # scikit-learn's metadata routing: return_std passes through pipelines without being asked for.
-    __metadata_request__predict: ClassVar[dict[str, bool]] = {"return_std": True}
 
     formula: str | None
     formula_namespace: Mapping[str, Any] | None
-    coef_: np.ndarray
-    intercept_: float
-    sigma_: float
-    posterior_: Posterior
+    sigma_: float | np.ndarray
+    _features: tuple[str, ...]
+    _terms: dict[str, list[int]]
+    _shape: tuple[int, ...]
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> BayesianRegressor:
         """Sample the posterior.
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n, p)
+        X : array-like, sparse matrix or data frame of shape (n, p)
             Predictors; with a formula, a pandas or polars data frame or a mapping of columns.
-        y : array-like of shape (n,), optional
-            Response. Not needed if the formula has a left side; if both are given, ``y`` is used, and the
-            left side must be a bare name.
+        y : array-like of shape (n,) or (n, k), optional
+            Response, or k responses, each with a posterior of its own. Not needed if the formula has a left
+            side; if both are given, ``y`` is used, and the left side must be a bare name.
         sample_weight : array-like of shape (n,), optional
-            Frequencies: a row of weight k counts as k equal rows. Not a precision; and weights scaled to sum
-            to 1 make all rows together count as one.
+            Frequencies, a row of weight k counting as k equal rows, unless ``weights_type="precision"``.
 
         Returns
         -------
@@ -86,219 +83,92 @@ class BayesianRegressor(RegressorMixin, BaseEstimator):
             If rows with missing values were left out, or y is fitted to rounding error.
         """
         with self._unchanged_on_failure():
-            settings = check_settings(self)
-            design, arrays, names, terms, weights = self._read(X, y, sample_weight)
-            check_draws(settings.draws, settings.tune, settings.chains, len(names) + 2)
-            intercept = check_bool(self.fit_intercept, "fit_intercept") and (
-                design is None or design.intercept
-            )
-            with one_blas_thread():
-                try:
-                    summary = summarize(
-                        arrays[0], arrays[1], weights, intercept=intercept, n_threads=settings.n_threads
-                    )
-                except FloatingPointError:
-                    raise_not_finite(arrays[0], arrays[1], names)
-                self._sample(summary, settings, names, terms)
-            self._design = design
-        exact_fit = self.posterior_.prior_set.exact_fit
-        if summary.y_sd == 0.0:
-            warnings.warn(constant_response(summary, exact_fit), UserWarning, stacklevel=2)
-        elif exact_fit:
-            warnings.warn(
-                "The data are fitted to rounding error: the coefficients are exact, and sigma is no more than the "
-                "resolution of the numbers, its prior being replaced by a half-Student-t of that scale.",
-                UserWarning,
-                stacklevel=2,
-            )
-        warn(self.posterior_)
+            texts = self._fit(X, y, sample_weight)
+        _tell(texts, self.posterior_)
         return self
 
-    # -- prediction ----------------------------------------------------------------------------------
+    @with_callbacks
+    def _fit(self, X: Any, y: Any, sample_weight: Any) -> list[str]:
+        tasks = FitTasks(self, X, y, sample_weight)
+        settings = check_settings(self)
+        self._forget()
+        moments = self._read(X, y, sample_weight, settings)
+        texts = self._sample(moments, settings, tasks)
+        tasks.end()
+        return texts
 
-    def predict(self, X: Any, return_std: bool = False) -> Any:
-        """Return the mean of the posterior predictive distribution, row by row and without randomness.
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> BayesianRegressor:
+        """Add rows to those seen so far and sample the posterior of all.
 
-        Parameters
-        ----------
-        X : array-like or data frame of shape (n, p)
-        return_std : bool, default=False
-            Return the standard deviation of a new observation as well, noise included.
-
-        Returns
-        -------
-        mean : ndarray of shape (n,)
-            With a formula, NaN for a row that holds a missing value.
-        std : ndarray of shape (n,)
-            Only with ``return_std``.
-        """
-        rows = self._rows(X)
-        mean = rows @ self.coef_ + self.intercept_
-        if not return_std:
-            return mean
-        exact = self.posterior_.exact
-        return mean, (prediction.moments(self._mixture(), rows) if exact is None else exact.moments(rows))[1]
-
-    def predict_interval(self, X: Any, coverage: float = 0.9, kind: str = "response") -> np.ndarray:
-        """Return equal-tailed intervals.
+        However the rows are divided, the posterior is that of one `fit` to all of them, to rounding: what is
+        kept of them are their means and cross-products. A formula keeps what it learnt from the first rows:
+        levels of factors, knots of splines, the mean in ``center(x)``.
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n, p)
-        coverage : float, default=0.9
-            Probability inside.
-        kind : {"response", "mean"}, default="response"
-            Of a new observation, or of the regression line.
-
-        Returns
-        -------
-        ndarray of shape (n, 2)
-        """
-        return prediction.intervals(self._mixture(), self._rows(X), coverage, kind)
-
-    def predict_quantiles(self, X: Any, q: Any, kind: str = "response") -> np.ndarray:
-        """Return quantiles ``q`` of a new observation (or of the line) for every row, shape (n, len(q))."""
-        return prediction.quantiles(self._mixture(), self._rows(X), q, kind)
-
-    def sample_predictive(
-        self, X: Any, draws: int | None = None, kind: str = "response", random_state: Any = None
-    ) -> np.ndarray:
-        """Draw from the posterior predictive distribution.
-
-        Parameters
-        ----------
-        X : array-like or data frame of shape (n, p)
-        draws : int, optional
-            None: one for every posterior draw.
-        kind : {"response", "mean"}, default="response"
-            New observations, or regression lines.
-        random_state : None, int, RandomState or Generator
-
-        Returns
-        -------
-        ndarray of shape (draws, n)
-        """
-        rows = self._rows(X)
-        if draws is not None:
-            check_int(draws, "draws", 1)
-            check_memory(
-                3.0 * draws * len(rows), f"draws={draws} of {len(rows)} rows", "ask for fewer at a time"
-            )
-        rng = np.random.default_rng(seed_sequence(random_state))
-        return prediction.draw(*self.posterior_.flat(), rows, draws, kind, rng)
-
-    def log_predictive_density(self, X: Any, y: Any = None) -> np.ndarray:
-        """Return the log density of each observation under the posterior predictive distribution, shape (n,)."""
-        rows, observed = self._rows_and_response(X, y)
-        return prediction.log_density(self._mixture(), rows, observed)
-
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Return R² of the predictions, as scikit-learn's regressors do.
-
-        Parameters
-        ----------
-        X : array-like or data frame of shape (n, p)
-        y : array-like of shape (n,), optional
+        X : array-like, sparse matrix or data frame of shape (n, p)
+        y : array-like of shape (n,) or (n, k), optional
             Not needed if the formula has a left side.
         sample_weight : array-like of shape (n,), optional
-        """
-        check_is_fitted(self)
-        if self._design is None and y is not None:
-            return super().score(X, y, sample_weight)
-        rows, observed = self._rows_and_response(X, y)
-        kept = np.isfinite(observed) & np.all(np.isfinite(rows), axis=1)
-        weights = check_weights(sample_weight, len(kept))
-        from sklearn.metrics import r2_score
-
-        fitted = rows[kept] @ self.coef_ + self.intercept_
-        return float(
-            r2_score(observed[kept], fitted, sample_weight=None if weights is None else weights[kept])
-        )
-
-    # -- posterior -----------------------------------------------------------------------------------
-
-    def sample_posterior(self, draws: int | None = None, random_state: Any = None) -> Any:
-        """Return posterior draws as an ArviZ object.
-
-        Parameters
-        ----------
-        draws : int, optional
-            None: the draws of `fit`. A number: that many new ones a chain, the chains going on from where
-            `fit` left them, without new warm-up. The estimator does not change, so the same call gives
-            the same draws; another ``random_state`` gives others.
-        random_state : None, int, RandomState or Generator
-            Of the new draws.
 
         Returns
         -------
-        arviz.InferenceData or xarray.DataTree
-            On ArviZ 0.x and 1.x, with groups ``posterior`` and ``sample_stats``.
-        """
-        check_is_fitted(self)
-        found, stats = self._draws(draws, random_state)
-        return self._export({"posterior": found, "sample_stats": stats})
+        self
 
-    def to_arviz(
-        self,
-        X: Any,
-        y: Any = None,
-        *,
-        prior: bool = False,
-        random_state: Any = None,
-    ) -> Any:
-        """Return everything that ArviZ's comparisons, predictive checks and sensitivity analyses need.
+        Raises
+        ------
+        ValueError, TypeError
+            As `fit`. The estimator is then as before, without these rows.
+
+        Warns
+        -----
+        UserWarning
+            If the rows so far do not determine the coefficients and a flat prior does not help. The rows are kept,
+            and the estimator is fitted as soon as there are enough.
+        """
+        with self._unchanged_on_failure():
+            settings = check_settings(self)
+            before: Moments | None = self.__dict__.get("_moments")
+            if before is None:
+                self._forget()
+            moments = self._read(X, y, sample_weight, settings, before)
+            try:
+                texts = self._sample(moments, settings)
+            except _ImproperError as error:
+                self._unfit()
+                texts = [f"Not fitted yet, so give more rows: {error}"]
+        _tell(texts, self.__dict__.get("posterior_"))
+        return self
+
+    def merge(self, *others: BayesianRegressor) -> BayesianRegressor:
+        """Sample the posterior of the rows of this estimator and of others, fitted to other rows.
+
+        To rounding it is that of one `fit` to all of the rows; nobody needs to hold them all.
 
         Parameters
         ----------
-        X : array-like or data frame of shape (n, p)
-            The training data, which the estimator does not keep, or others.
-        y : array-like of shape (n,), optional
-            Not needed if the formula has a left side.
-        prior : bool, default=False
-            Add ``prior`` and ``prior_predictive``, as many draws as the posterior has.
-        random_state : None, int, RandomState or Generator, default=None
-            Of the predictive draws; None: the same as in `fit`.
+        *others : estimators
+            Fitted to the same predictors and responses. They do not change. Priors and settings are this
+            estimator's.
 
         Returns
         -------
-        arviz.InferenceData or xarray.DataTree
-            With groups ``posterior``, ``sample_stats``, ``posterior_predictive``, ``log_likelihood``,
-            ``log_prior``, ``observed_data`` and ``constant_data``. With a formula, rows with missing values
-            are left out; the others keep their numbers. Every row counts once: weights of the fit are not in
-            ``log_likelihood``.
-        """
-        rows, observed = self._rows_and_response(X, y)
-        kept = np.isfinite(observed) & np.all(np.isfinite(rows), axis=1)
-        rows, observed = rows[kept], observed[kept]
-        check_bool(prior, "prior")
-        size = self.posterior_.draws["sigma"].size
-        check_memory(
-            (8.0 if prior else 5.0) * size * len(rows),
-            f"to_arviz with {len(rows)} rows and {size} draws",
-            "give fewer rows, or fit with fewer draws",
-        )
-        entropy = self.posterior_.entropy if random_state is None else seed_sequence(random_state).entropy
-        rng = np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=(PREDICTIVE_STREAM,)))
-        drawn = None
-        if prior:
-            drawn = self.posterior_.prior_set.draw(rng, self.posterior_.draws["sigma"].size, self._x_mean)
-        groups = gaussian_groups(self.posterior_.draws, rows, observed, self._response, rng, drawn)
-        groups["sample_stats"] = self.posterior_.stats
-        groups["log_prior"] = self.posterior_.prior_set.log_density(self.posterior_.draws, self._x_mean)
-        return self._export(groups, np.flatnonzero(kept))
+        self
 
-    def summary(self, coverage: float = 0.9) -> SummaryTable:
-        """Return the table of parameters: moments, intervals, effective sizes, R-hat; prints well.
-
-        Parameters
-        ----------
-        coverage : float, default=0.9
-            Of the equal-tailed intervals.
+        Raises
+        ------
+        TypeError, ValueError
+            If one of them is no such estimator or not fitted, or has seen other columns, or if its formula has
+            learnt something else. The estimator is then as before.
         """
-        check_is_fitted(self)
-        check_fraction(coverage, "coverage")
-        formula = None if self._design is None else self._design.formula
-        return summary_table(self.posterior_, type(self).__name__, formula, self._response, coverage)
+        moments = _moments_of(self, "this estimator")
+        for i, other in enumerate(others):
+            _check_alike(self, other, f"others[{i}]")
+            moments = merge(moments, _moments_of(other, f"others[{i}]"))
+        with self._unchanged_on_failure():
+            texts = self._sample(moments, check_settings(self))
+        _tell(texts, self.posterior_)
+        return self
 
     # -- scikit-learn --------------------------------------------------------------------------------
 
@@ -310,7 +180,32 @@ class BayesianRegressor(RegressorMixin, BaseEstimator):
         # A formula with a left side needs no y.
         left, tilde, _ = str(self.formula or "").partition("~")
         tags.target_tags.required = not (tilde and left.strip())
+        tags.target_tags.multi_output = True
+        tags.input_tags.sparse = self.formula is None
         return tags
+
+    @property
+    def singular_(self) -> np.ndarray:
+        """Singular values of the predictors, centred if there is an intercept, as of `LinearRegression`."""
+        check_is_fitted(self)
+        moments = _moments_of(self, "this estimator")
+        p = len(moments.factor)
+        factor = moments.factor * moments.unit[:p]
+        if not self._intercept:
+            factor = np.vstack([factor, np.sqrt(moments.weight) * moments.mean[:p]])
+        found: np.ndarray = np.linalg.svd(factor, compute_uv=False)
+        return found[: min(p, moments.n_rows)]
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        # Version 0.1.0 had fewer parameters, fitted one response at a time, and kept no moments.
+        for name, parameter in inspect.signature(type(self)).parameters.items():
+            self.__dict__.setdefault(name, parameter.default)
+        if "_route" in self.__dict__:
+            self._routes = (self.__dict__.pop("_route"),)
+            self._responses = (self.__dict__.pop("_response"),)
+            self._intercept = "Intercept" in self.posterior_.draws
+            self._shape = ()
 
     # -- inside --------------------------------------------------------------------------------------
 
@@ -320,42 +215,135 @@ class BayesianRegressor(RegressorMixin, BaseEstimator):
         before = dict(self.__dict__)
         try:
             yield
-        except BaseException:
+        except BaseException as error:
             self.__dict__.clear()
             self.__dict__.update(before)
+            if isinstance(error, _ImproperError):
+                raise ValueError(str(error)) from None
             raise
 
-    def _read(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, tuple, tuple[str, ...], dict, Any]:
-        """Return (design, (X, y), column names, terms, weights) from whatever came in."""
-        if self.formula is None:
-            for name in ("feature_names_in_", "n_features_in_"):
-                self.__dict__.pop(name, None)
-            arrays = check_arrays(self, X, y)
-            names = tuple(getattr(self, "feature_names_in_", [f"x{i}" for i in range(arrays[0].shape[1])]))
-            series = getattr(y, "name", None)
-            self._response = series if isinstance(series, str) and series else "y"
-            return None, arrays, names, {}, check_weights(sample_weight, len(arrays[1]))
-        design, data = FormulaDesign.learn(
-            self.formula,
-            X,
-            y,
-            namespace=self.formula_namespace,
-            intercept=check_bool(self.fit_intercept, "fit_intercept"),
-        )
-        weights = check_weights(sample_weight, len(data.kept))
-        columns = [str(name) for name in (X.columns if hasattr(X, "columns") else X)]
-        self.n_features_in_ = len(columns)
-        self.feature_names_in_ = np.asarray(columns, dtype=object)
-        self._response = design.response
-        kept = None if weights is None else check_weights(weights[data.kept], int(data.kept.sum()))
-        return design, (data.X, data.y), design.columns, design.terms, kept
+    def _forget(self) -> None:
+        """Forget the rows seen so far and what they were called."""
+        for name in (
+            "feature_names_in_",
+            "n_features_in_",
+            "_moments",
+            "_design",
+            "_features",
+            "_terms",
+            "_responses",
+        ):
+            self.__dict__.pop(name, None)
 
-    def _sample(self, summary: Summary, settings: Settings, names: tuple[str, ...], terms: dict) -> None:
-        """Bind the priors, sample and set the fitted attributes."""
-        priors: PriorSet = resolve(
+    def _unfit(self) -> None:
+        """Take back what says that the estimator is fitted."""
+        for name in ("posterior_", "coef_", "intercept_", "sigma_", "rank_"):
+            self.__dict__.pop(name, None)
+
+    def _read(
+        self, X: Any, y: Any, sample_weight: Any, settings: Settings, before: Moments | None = None
+    ) -> Moments:
+        """Read the rows once and return their moments, with those of ``before``."""
+        again = before is not None
+        weights_type = check_choice(self.weights_type, "weights_type", ("frequency", "precision"))
+        if self.formula is None:
+            design, terms = None, {}
+            rows, Y = check_arrays(self, X, y, reset=not again)
+            features = tuple(getattr(self, "feature_names_in_", [f"x{i}" for i in range(rows.shape[1])]))
+            weights = check_weights(sample_weight, len(Y), weights_type)
+            responses = response_names(y, Y)
+        elif again:
+            design, terms, features = self._design, self._terms, self._features
+            assert design is not None
+            data = design.more(X, y)
+            responses = self._responses
+        else:
+            design, data = FormulaDesign.learn(
+                self.formula,
+                X,
+                y,
+                namespace=self.formula_namespace,
+                intercept=check_bool(self.fit_intercept, "fit_intercept"),
+            )
+            terms, features = design.terms, design.columns
+            columns = [str(name) for name in (X.columns if hasattr(X, "columns") else X)]
+            self.n_features_in_ = len(columns)
+            self.feature_names_in_ = np.asarray(columns, dtype=object)
+            responses = (design.response,) if data.y.ndim == 1 else response_names(y, data.y)
+        if self.formula is not None:
+            rows, Y = data.X, data.y
+            weights = check_weights(sample_weight, len(data.kept), weights_type)
+            weights = None if weights is None else check_weights(weights[data.kept], len(Y), weights_type)
+        if again and np.shape(Y)[1:] != self._shape:
+            raise ValueError(
+                f"y has shape {np.shape(Y)}, but the rows before had {len(self._responses)} responses in "
+                f"{1 + len(self._shape)} dimensions: give y as before."
+            )
+        check_draws(
+            settings.draws, settings.tune, settings.chains, max(1, len(responses)) * (len(features) + 2)
+        )
+        with one_blas_thread():
+            try:
+                moments = gather(rows, Y.reshape(len(Y), -1), weights, n_threads=settings.n_threads)
+            except FloatingPointError:
+                raise_not_finite(rows, Y, features)
+            if before is not None:
+                moments = merge(before, moments)
+        self._design, self._terms, self._features = design, terms, features
+        self._responses, self._shape = responses, np.shape(Y)[1:]
+        return moments
+
+    def _sample(self, moments: Moments, settings: Settings, tasks: FitTasks | None = None) -> list[str]:
+        """Sample the posterior of every response, set the fitted attributes, and return what is to be told of it."""
+        intercept = check_bool(self.fit_intercept, "fit_intercept")
+        if self._design is not None:
+            intercept = intercept and self._design.intercept
+        self._moments, self._intercept = moments, intercept
+        seeds = seed_sequence(self.random_state)
+        routes, parts = [], []
+        with one_blas_thread():
+            try:
+                found = summaries(moments, intercept=intercept, precision=self.weights_type == "precision")
+            except FloatingPointError:
+                raise_not_finite(np.zeros((0, 0)), np.zeros(0), ())
+            for j, summary in enumerate(found):
+                # The first response gets the draws that it would get alone.
+                own = seeds
+                if j:
+                    key = (*seeds.spawn_key, RESPONSE_STREAM + j)
+                    own = np.random.SeedSequence(seeds.entropy, spawn_key=key)
+                report = None if tasks is None else tasks.part(j, len(found))
+                route, part = self._sample_one(summary, settings, own, report)
+                routes.append(route)
+                parts.append(part)
+        self._routes = tuple(routes)
+        self.posterior_ = JointPosterior(tuple(parts), self._responses) if self._shape else parts[0]
+        means = [part.means() for part in parts]
+        coef, sigma = np.array([mean["coef"] for mean in means]), np.array([mean["sigma"] for mean in means])
+        level = np.array([mean.get("Intercept", 0.0) for mean in means])
+        if self._shape:
+            self.coef_, self.intercept_, self.sigma_ = coef, level if intercept else 0.0, sigma
+        else:
+            # A copy begins where memory is aligned, as after unpickling, so that products round the same.
+            self.coef_, self.sigma_ = coef[0].copy(), float(sigma[0])
+            self.intercept_ = float(level[0])
+        self.rank_, self._x_mean = found[0].rank, found[0].x_mean
+        texts = [_about_the_fit(*both) for both in zip(found, parts, strict=True)]
+        named = [
+            f"Response {name!r}: {text}" if self._shape else text
+            for name, text in zip(self._responses, texts, strict=True)
+            if text
+        ]
+        return named
+
+    def _sample_one(
+        self, summary: Summary, settings: Settings, seeds: Any, report: Callable[[float], None] | None
+    ) -> tuple[Route, Posterior]:
+        """Bind the priors of one response and sample its posterior."""
+        priors = resolve(
             summary,
-            names,
-            terms,
+            self._features,
+            self._terms,
             prior=self.prior,
             prior_scale=self.prior_scale,
             intercept_prior=self.intercept_prior,
@@ -366,73 +354,76 @@ class BayesianRegressor(RegressorMixin, BaseEstimator):
         try:
             route = Route(summary, priors)
         except NotIdentifiedError as error:
-            raise ValueError(not_identified(summary, names, error.columns)) from None
+            raise _ImproperError(not_identified(summary, self._features, error.columns)) from None
         except ArithmeticError:
-            raise ValueError(
+            raise _ImproperError(
                 f"sigma_prior={priors.sigma.resolved()} leaves sigma without a proper posterior for {summary.n_rows} "
                 f"rows and {summary.rank + summary.intercept} coefficients that the data determine: give a proper "
                 "prior such as HalfNormal, or more rows."
             ) from None
-        posterior = route.sample(settings, self.random_state, summary, priors, names)
-        self._route = route
-        self._x_mean = summary.x_mean
-        self.posterior_ = posterior
-        exact = posterior.exact
-        means = (
-            exact.mean if exact is not None else {k: v.mean(axis=(0, 1)) for k, v in posterior.draws.items()}
+        return route, route.sample(settings, seeds, summary, priors, self._features, report)
+
+
+class _ImproperError(ValueError):
+    """The rows do not determine the posterior; more of them may."""
+
+
+def _about_the_fit(summary: Summary, posterior: Posterior) -> str | None:
+    """Say what a constant or a perfectly fitted response means for priors and sigma."""
+    exact_fit = posterior.prior_set.exact_fit
+    if summary.y_sd == 0.0:
+        return constant_response(summary, exact_fit)
+    if exact_fit:
+        return (
+            "The data are fitted to rounding error: the coefficients are exact, and sigma is no more than the "
+            "resolution of the numbers, its prior being replaced by a half-Student-t of that scale."
         )
-        # A copy begins where memory is aligned, as after unpickling, so that products round the same.
-        self.coef_ = np.array(means["coef"])
-        self.intercept_ = float(means.get("Intercept", 0.0))
-        self.sigma_ = float(means["sigma"])
-        self.rank_ = summary.rank
+    return None
 
-    def _rows(self, X: Any) -> np.ndarray:
-        """Return the rows of X as the design matrix without the intercept."""
-        check_is_fitted(self)
-        if self._design is None:
-            return check_rows(self, X)
-        return self._design.transform(X)
 
-    def _rows_and_response(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Return design matrix and response of X, the latter from the formula if y is None."""
-        rows = self._rows(X)
-        if y is None:
-            if self._design is None or not self._design.has_response:
-                raise ValueError("y is None: give the observed responses of the rows of X.")
-            return rows, self._design.response_of(X)
-        observed = check_response(y, len(rows))
-        if self._design is None:
-            raise_not_finite(None, observed, ())
-        return rows, observed
+def _tell(texts: list[str], posterior: Posterior | JointPosterior | None) -> None:
+    """Warn of what is to be told of a fit, in the name of the line that called its method."""
+    for text in texts:
+        warnings.warn(text, UserWarning, stacklevel=3)
+    if posterior is not None:
+        warn(posterior)
 
-    def _mixture(self) -> prediction.MixtureSource:
-        """Return the predictive distribution: exact where it is known, else that of the draws."""
-        check_is_fitted(self)
-        return self.posterior_.exact or prediction.DrawSource(*self.posterior_.flat())
 
-    def _draws(self, draws: int | None, random_state: Any) -> tuple[dict, dict]:
-        posterior = self.posterior_
-        if draws is None:
-            if random_state is not None:
-                raise ValueError("random_state is for new draws: give draws as well, or leave it out.")
-            return posterior.draws, posterior.stats
-        check_int(draws, "draws", 1)
-        check_draws(draws, None, posterior.settings.chains, len(posterior.names))
-        with one_blas_thread():
-            return self._route.more(draws, posterior.settings, random_state)
+def _moments_of(estimator: Any, which: str) -> Moments:
+    """Return what an estimator keeps of its rows."""
+    if not isinstance(estimator, BayesianRegressor):
+        raise TypeError(f"{which} must be an estimator to merge with, got {type(estimator).__name__}.")
+    moments = estimator.__dict__.get("_moments")
+    if moments is None:
+        reason = (
+            "was pickled by bayesglm 0.1.0, which kept none"
+            if hasattr(estimator, "coef_")
+            else "is not fitted"
+        )
+        raise NotFittedError(f"{which} has no rows to merge, since it {reason}: fit it first.")
+    return moments
 
-    def _export(self, groups: dict, observations: np.ndarray | None = None) -> Any:
-        posterior = self.posterior_
-        return to_arviz(
-            groups,
-            features=posterior.features,
-            observations=observations,
-            response=self._response,
-            attrs={
-                "sampling_time": posterior.seconds,
-                "tuning_steps": posterior.tune,
-                "sampler": posterior.how,
-                "modeling_interface": type(self).__name__,
-            },
+
+def _check_alike(estimator: Any, other: Any, which: str) -> None:
+    """Refuse to merge what was fitted to other columns."""
+    _moments_of(other, which)
+    if type(other) is not type(estimator):
+        raise TypeError(
+            f"{which} is a {type(other).__name__}, this is a {type(estimator).__name__}: merge equals."
+        )
+    for attribute, what in (
+        ("_features", "columns"),
+        ("_responses", "responses"),
+        ("_shape", "dimensions of y"),
+    ):
+        mine, theirs = getattr(estimator, attribute), getattr(other, attribute)
+        if mine != theirs:
+            raise ValueError(
+                f"{which} was fitted to other {what}, {list_names(theirs)} instead of {list_names(mine)}: fit all "
+                "to the same (a factor whose levels differ can name them, as in C(g, levels=[...]))."
+            )
+    if estimator._design is not None and not estimator._design.learnt_the_same(other._design):
+        raise ValueError(
+            f"{which} has a formula that learnt something else from its rows, such as the mean in center(x): let "
+            "one estimator see all rows by partial_fit, or use terms that learn nothing."
         )

@@ -7,10 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from bayesglm.formula_columns import Column, Frame, Values, read_array, read_columns, ready, remember
+from bayesglm.formula_columns import Column, Frame, read_columns, ready, remember
 from bayesglm.formula_evaluation import evaluate, learn_factors, refuse_infinite
-from bayesglm.formula_language import Parsed, parse
-from bayesglm.formula_names import Use, check_namespace, list_names, suggest, survey
+from bayesglm.formula_language import parse
+from bayesglm.formula_names import Use, check_namespace, list_names, survey
+from bayesglm.formula_response import (
+    check_computed_response,
+    check_response_given,
+    given_response,
+    numbers_of_response,
+)
 from bayesglm.formula_state import dumps, loads, outside
 
 # Leaving out rows can make others impossible to compute (what is left of a column may be constant, and then
@@ -26,8 +32,8 @@ class FormulaData:
     ----------
     X : ndarray of float64, shape (n_kept, p)
         The design matrix without the intercept's column.
-    y : ndarray of float64, shape (n_kept,)
-        The response.
+    y : ndarray of float64, shape (n_kept,) or (n_kept, k)
+        The response, or several that were passed as an array.
     kept : ndarray of bool, shape (n_rows,)
         Rows of the frame that are in `X` and `y`; in the others something is missing.
     """
@@ -95,8 +101,8 @@ class FormulaDesign:
             For example ``"y ~ x + C(g)"``; the left side may be left out when `y` is given.
         frame : pandas.DataFrame, polars.DataFrame or dict of columns
             Only columns that the formula names are read.
-        y : array-like, shape (n_rows,), optional
-            The response, used as it is, in place of the formula's left side.
+        y : array-like, shape (n_rows,) or (n_rows, k), optional
+            The response or responses, used as they are, in place of the formula's left side.
         namespace : mapping from str to object, optional
             Functions and constants that the formula may use besides the frame's columns, patsy's builtins and
             ``np``. The caller's variables are never looked at.
@@ -124,7 +130,7 @@ class FormulaDesign:
         parsed = parse(formula, intercept)
         namespace = check_namespace(namespace)
         source = Frame(frame)
-        _check_response(parsed, y, source)
+        check_response_given(parsed, y, source.names)
 
         # A left side that is a bare column is read without patsy; where y is given, it is not read at all.
         bare = parsed.bare_response
@@ -135,9 +141,9 @@ class FormulaDesign:
         found, complete = read_columns(source, both.uses.values(), formula)
         given = None
         if y is not None:
-            given = _given_response(y, source.n_rows)
+            given = given_response(y, source.n_rows)
         elif bare is not None:
-            given = _numbers_of_response(bare, found[bare])
+            given = numbers_of_response(bare, found[bare])
 
         dropped = _Dropped(formula, {name: values.missing for name, values in found.items()}, complete)
         termlists = [parsed.right] if given is not None else [parsed.right, [parsed.left_term]]
@@ -150,7 +156,7 @@ class FormulaDesign:
             data = {name: ready(column, found[name], rows) for name, column in columns.items()}
             infos = learn_factors(termlists, data, both.helpers, formula)
             if given is None:
-                _check_computed_response(infos[1], parsed.response)
+                check_computed_response(infos[1], parsed.response)
             matrices, lost = evaluate(infos, data, rows, formula)
             if not lost:
                 break
@@ -181,7 +187,9 @@ class FormulaDesign:
         )
         X = design._without_intercept(matrices[0], rows)
         response = np.ascontiguousarray(matrices[1][:, 0] if given is None else given[rows])
-        refuse_infinite(response[:, None], rows, [f"response {parsed.response!r}"])
+        refuse_infinite(
+            response.reshape(len(rows), -1), rows, [f"response {parsed.response!r}"] * response.size
+        )
         dropped.warn()
         if not right.rowwise:
             design._warn_of_company(X[-1], {name: series.iloc[-1:] for name, series in data.items()})
@@ -238,13 +246,54 @@ class FormulaDesign:
         if self._left is None:
             use = self._left_columns[0].use
             found, complete = read_columns(Frame(frame), [use], self.formula)
-            y, rows = _numbers_of_response(use.name, found[use.name]), np.flatnonzero(complete)
+            y, rows = numbers_of_response(use.name, found[use.name]), np.flatnonzero(complete)
         else:
             matrix, rows, n_rows = self._evaluated(frame, self._left, self._left_columns)
             y = np.full(n_rows, np.nan)
             y[rows] = matrix[:, 0]
         refuse_infinite(y[rows, None], rows, [f"response {self.response!r}"])
         return y
+
+    def more(self, frame: Any, y: Any = None) -> FormulaData:
+        """Evaluate both sides on further training rows, without learning anything from them.
+
+        Parameters
+        ----------
+        frame : pandas.DataFrame, polars.DataFrame or dict of columns
+        y : array-like, shape (n_rows,) or (n_rows, k), optional
+            The response or responses, in place of the formula's left side.
+
+        Returns
+        -------
+        FormulaData
+            Without the rows in which something is missing.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `transform` and `response_of`.
+
+        Warns
+        -----
+        UserWarning
+            If rows are dropped.
+        """
+        check_response_given(parse(self.formula), y)
+        X = self.transform(frame)
+        response = self.response_of(frame) if y is None else given_response(y, len(X))
+        kept = np.isfinite(X).all(axis=1) & np.isfinite(response.reshape(len(X), -1)).all(axis=1)
+        if not kept.any():
+            raise ValueError(
+                f"formula {self.formula!r}: none of the {len(X)} rows can be used, since something is missing in "
+                "each; fill in the values"
+            )
+        if not kept.all():
+            warnings.warn(
+                f"formula {self.formula!r}: dropped {int(np.sum(~kept))} of {len(kept)} rows with missing values",
+                UserWarning,
+                stacklevel=5,
+            )
+        return FormulaData(X[kept], response[kept], kept)
 
     def _evaluated(
         self, frame: Any, info: Any, columns: Collection[Column]
@@ -332,66 +381,6 @@ class _Dropped:
                 UserWarning,
                 stacklevel=5,
             )
-
-
-def _check_response(parsed: Parsed, y: Any, source: Frame) -> None:
-    """See that there is one response, on the left side or in `y`."""
-    bare = parsed.bare_response
-    if y is None and parsed.left is None:
-        raise ValueError(
-            f"formula {parsed.text!r} has no response: write 'y ~ ...' with the column that is the response, "
-            "or pass y"
-        )
-    if y is not None and parsed.left is not None and bare is None:
-        raise ValueError(
-            f"y was passed, but the left side of formula {parsed.text!r} is more than a name; leave out one "
-            "of the two"
-        )
-    if y is None and bare is not None and bare not in source.names:
-        raise ValueError(
-            f"the response {bare!r} of formula {parsed.text!r} is not a column of the frame "
-            f"({suggest(bare, source.names)}); add it, or pass y"
-        )
-
-
-def _given_response(y: Any, n_rows: int) -> np.ndarray:
-    """The response passed as an array."""
-    shape = np.shape(y)
-    if len(shape) == 2 and shape[1] == 1:
-        y = np.asarray(y)[:, 0]
-    elif len(shape) != 1:
-        raise ValueError(f"y must have one dimension, got shape {shape}; fit one model for each response")
-    if shape[0] != n_rows:
-        raise ValueError(f"y has {shape[0]} values but the frame has {n_rows} rows")
-    found = read_array("y", y)
-    values = _numbers_of_response("y", found)
-    if found.missing.any():
-        raise ValueError(
-            f"y is missing (NaN) in row {int(np.argmax(found.missing))}; drop such rows from y and the frame"
-        )
-    return values
-
-
-def _numbers_of_response(name: str, found: Values) -> np.ndarray:
-    """The response as floats, NaN where it is missing."""
-    if found.kind != "number":
-        raise _no_number(name)
-    values: np.ndarray = found.values.astype(np.float64)
-    values[found.missing] = np.nan
-    return values
-
-
-def _check_computed_response(info: Any, name: str) -> None:
-    (known,) = info.factor_infos.values()
-    if known.type != "numerical" or known.num_columns != 1:
-        raise _no_number(name)
-
-
-def _no_number(name: str) -> ValueError:
-    return ValueError(
-        f"the response {name!r} must be one column of numbers, not booleans, text, categories or several "
-        "columns; convert it first, for example to 0 and 1"
-    )
 
 
 def _layout(info: Any) -> tuple[tuple[str, ...], dict[str, list[int]]]:

@@ -58,19 +58,30 @@ class BayesianLinearRegression(BayesianRegressor):
         None: a bar appears when a fit takes longer than two seconds at a terminal or in a notebook.
     formula_namespace : mapping, optional
         Functions and constants that the formula may use besides patsy's builtins and ``np``.
+    weights_type : {"frequency", "precision"}, default="frequency"
+        What `sample_weight` means. A frequency of w counts a row as w equal rows, as everywhere in
+        scikit-learn: more weight, more data. A precision of w says that a row's noise has variance sigma²/w, as
+        in R's ``lm``: the number of rows stays what it is, and only ratios of weights matter to the
+        coefficients.
+    copy_X, tol
+        Accepted, and without effect, for those who come from `LinearRegression`: X is never written to, and
+        nothing is iterated to a tolerance.
 
     Attributes
     ----------
-    coef_ : ndarray of shape (p,)
-        Posterior means, in the order of ``posterior_.features``: with a formula, patsy's columns.
-    intercept_ : float
+    coef_ : ndarray of shape (p,) or (k, p)
+        Posterior means, in the order of ``posterior_.features``: with a formula, patsy's columns. With one
+        row a response if y has two dimensions.
+    intercept_ : float or ndarray of shape (k,)
         Posterior mean at X = 0; 0.0 without an intercept.
-    sigma_ : float
+    sigma_ : float or ndarray of shape (k,)
         Posterior mean of the noise's standard deviation.
-    posterior_ : Posterior
+    posterior_ : Posterior or JointPosterior
         Draws, statistics and diagnostics as plain NumPy.
     rank_ : int
         Number of directions in which the predictors vary.
+    singular_ : ndarray of shape (min(n, p),)
+        Singular values of the (centred) predictors.
     n_features_in_ : int
         Columns of X; with a formula, of the data frame.
     feature_names_in_ : ndarray of str
@@ -114,6 +125,9 @@ class BayesianLinearRegression(BayesianRegressor):
         random_state: Any = None,
         progressbar: bool | None = None,
         formula_namespace: Mapping[str, Any] | None = None,
+        weights_type: str = "frequency",
+        copy_X: bool = True,
+        tol: float = 1e-6,
     ):
         self.formula = formula
         self.prior = prior
@@ -132,3 +146,6 @@ class BayesianLinearRegression(BayesianRegressor):
         self.random_state = random_state
         self.progressbar = progressbar
         self.formula_namespace = formula_namespace
+        self.weights_type = weights_type
+        self.copy_X = copy_X
+        self.tol = tol

@@ -9,24 +9,18 @@ Rows are worked through in blocks, and the answer for a row does not depend on t
 from collections.abc import Iterator
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import ndtr, ndtri
+from scipy import sparse
+
+from bayesglm.mixture_quantiles import ROOT_2PI, component_quantiles, spread_of
 
 # Bytes of temporaries a block of rows may need (one row with all components is the least): small enough for
 # a processor's cache, measured up to 1.5 times faster than 32 MB, and large enough to hide NumPy's overhead.
 _BUDGET = 4 * 2**20
 _LIVE_ARRAYS = 8
-
-# Root finding: accuracy relative to the smaller of the mixture's sd and the quantile function's own slope.
-_TOLERANCE = 1e-11
-_MAX_ITERATIONS = 200
-# Points among components with width get this fraction of the mixture's sd, well below the accuracy promised.
-_ATOM_WIDTH = 1e-13
-
-_ROOT_2PI = np.sqrt(2.0 * np.pi)
 
 
 class MixtureSource(Protocol):
@@ -44,6 +38,15 @@ class MixtureSource(Protocol):
         included, or "mean" for the regression line. The weights are not negative and sum to one. Standard
         deviations are not negative, and all zero for a row whose distribution is a set of points.
         """
+        ...
+
+
+@runtime_checkable
+class ExactMoments(Protocol):
+    """A source that knows mean and standard deviation of a new observation without its components."""
+
+    def moments(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and sd, each (m,), for rows X (m, p)."""
         ...
 
 
@@ -94,11 +97,16 @@ def moments(source: MixtureSource, X: np.ndarray, kind: str = "response") -> tup
     mean, sd : ndarrays of shape (n,)
         NaN for a row that holds a NaN.
     """
-    mean = np.full(len(X), np.nan)
-    sd = np.full(len(X), np.nan)
-    for rows, weights, means, sds in _blocks(source, X, kind):
+    mean = np.full(X.shape[0], np.nan)
+    sd = np.full(X.shape[0], np.nan)
+    if kind == "response" and isinstance(source, ExactMoments):
+        for start, block in dense_blocks(X, X.shape[1]):
+            here = slice(start, start + len(block))
+            mean[here], sd[here] = source.moments(block)
+        return mean, sd
+    for rows, weights, means, sds in blocks(source, X, kind):
         mean[rows] = means @ weights
-        sd[rows] = _spread(weights, means - mean[rows, np.newaxis], sds)
+        sd[rows] = spread_of(weights, means - mean[rows, np.newaxis], sds)
     return mean, sd
 
 
@@ -131,8 +139,8 @@ def quantiles(source: MixtureSource, X: np.ndarray, q: ArrayLike, kind: str = "r
     """
     levels = _as_levels(q)
     flat_levels = np.atleast_1d(levels)
-    result = np.full((len(X), flat_levels.size), np.nan)
-    for rows, weights, means, sds in _blocks(source, X, kind):
+    result = np.full((X.shape[0], flat_levels.size), np.nan)
+    for rows, weights, means, sds in blocks(source, X, kind):
         result[rows] = component_quantiles(weights, means, sds, flat_levels)
     return result[:, 0] if levels.ndim == 0 else result
 
@@ -186,10 +194,12 @@ def log_density(source: MixtureSource, X: np.ndarray, y: np.ndarray) -> np.ndarr
         If y is not of shape (n,).
     """
     observed = np.asarray(y, dtype=float)
-    if observed.shape != (len(X),):
-        raise ValueError(f"y must have shape ({len(X)},), one value for each row of X, got {observed.shape}.")
-    result = np.full(len(X), np.nan)
-    for rows, weights, means, sds in _blocks(source, X, "response"):
+    if observed.shape != (X.shape[0],):
+        raise ValueError(
+            f"y must have shape ({X.shape[0]},), one value for each row of X, got {observed.shape}."
+        )
+    result = np.full(X.shape[0], np.nan)
+    for rows, weights, means, sds in blocks(source, X, "response"):
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             terms = (observed[rows, np.newaxis] - means) / sds
             terms *= terms
@@ -198,7 +208,7 @@ def log_density(source: MixtureSource, X: np.ndarray, y: np.ndarray) -> np.ndarr
             largest = terms.max(axis=1)
             terms -= largest[:, np.newaxis]
             np.exp(terms, out=terms)
-            total = largest + np.log(terms.sum(axis=1)) - np.log(_ROOT_2PI)
+            total = largest + np.log(terms.sum(axis=1)) - np.log(ROOT_2PI)
         # An infinite y is further out than any component reaches: log 0, not infinity minus infinity.
         result[rows] = np.where(np.isneginf(largest), -np.inf, total)
     return result
@@ -244,7 +254,7 @@ def draw(
     _check_kind(kind)
     generator = np.random.default_rng() if rng is None else rng
     order = _choose_draws(draws, len(sigma), generator)
-    result = np.empty((order.size, len(X)))
+    result = np.empty((order.size, X.shape[0]))
     if kind == "response":
         generator.standard_normal(out=result)
     # Blocks of draws times blocks of rows: neither the chosen coefficients nor the means ever exist in full.
@@ -254,8 +264,9 @@ def draw(
     for first in range(0, order.size, draws_at_once):
         chosen = order[first : first + draws_at_once]
         coef_chosen = coef[chosen]
-        for start in range(0, len(X), rows_at_once):
-            rows = np.asarray(X[start : start + rows_at_once], dtype=float)
+        for start in range(0, X.shape[0], rows_at_once):
+            chunk: Any = X[start : start + rows_at_once]
+            rows = np.asarray(chunk.toarray() if sparse.issparse(chunk) else chunk, dtype=float)
             usable = np.isfinite(rows).all(axis=1)
             means = coef_chosen @ np.where(usable[:, np.newaxis], rows, 0.0).T
             means += constant[chosen, np.newaxis]
@@ -300,151 +311,23 @@ def _choose_draws(draws: int | None, available: int, rng: np.random.Generator) -
     return np.concatenate([np.tile(np.arange(available), whole), rng.choice(available, rest, replace=False)])
 
 
-def _blocks(
+def blocks(
     source: MixtureSource, X: np.ndarray, kind: str
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
     """Row indices (m,) and their components, block by block, without the rows that hold a NaN or infinity."""
     _check_kind(kind)
-    widest = max(source.n_components, X.shape[1], 1)
-    size = max(1, _BUDGET // (8 * _LIVE_ARRAYS * widest))
-    for start in range(0, len(X), size):
-        block = np.asarray(X[start : start + size], dtype=float)
+    for start, block in dense_blocks(X, max(source.n_components, X.shape[1])):
         usable = np.flatnonzero(np.isfinite(block).all(axis=1))
         if usable.size:
             yield start + usable, *source.components(block[usable], kind)
 
 
-def _rms(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Weighted root mean square of each row, without squaring large or small numbers; zero stays zero."""
-    largest = np.maximum(values.max(axis=1), -values.min(axis=1))
-    scale = np.where(largest > 0.0, largest, 1.0)
-    scaled = values / scale[:, np.newaxis]
-    scaled *= scaled
-    return scale * np.sqrt(scaled @ weights)
+def dense_blocks(X: Any, widest: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the rows of X, dense or sparse, in blocks: the first one's number, and the block as doubles.
 
-
-def _spread(weights: np.ndarray, offsets: np.ndarray, sds: np.ndarray) -> np.ndarray:
-    """Standard deviation of each row's mixture, given the components' distances from its mean."""
-    return np.hypot(_rms(weights, offsets), _rms(weights, sds))
-
-
-def component_quantiles(weights: np.ndarray, means: np.ndarray, sds: np.ndarray, q: np.ndarray) -> np.ndarray:
-    """Quantiles (m, n_q) of mixtures given as weights (K,), means (m, K) and sds (m, K)."""
-    points = np.broadcast_to((sds == 0.0).all(axis=1), len(means))
-    if points.all():
-        return _point_quantiles(weights, means, q)
-    result = np.empty((len(means), q.size))
-    if points.any():
-        result[points] = _point_quantiles(weights, means[points], q)
-        means, sds = means[~points], sds[~points]
-    # Everything is measured from the mixture's mean, so that a large mean costs no digits of the spread.
-    centre = means @ weights
-    offsets = means - centre[:, np.newaxis]
-    spread = _spread(weights, offsets, sds)
-    if (sds == 0.0).any():
-        sds = np.maximum(sds, _ATOM_WIDTH * spread[:, np.newaxis])
-    found = np.empty((len(offsets), q.size))
-    # The upper half is solved as the lower half of the mirror image: 1 - F would lose the upper tail.
-    for sign, columns in ((1.0, np.flatnonzero(q <= 0.5)), (-1.0, np.flatnonzero(q > 0.5))):
-        if columns.size and sign < 0.0:
-            offsets = np.negative(offsets, out=offsets)
-        for column in columns:
-            tail = q[column] if sign > 0.0 else 1.0 - q[column]
-            if tail == 0.0:
-                found[:, column] = -sign * np.inf
-            else:
-                found[:, column] = centre + sign * _solve(tail, weights, offsets, sds, spread)
-    result[~points] = found
-    return result
-
-
-def _point_quantiles(weights: np.ndarray, values: np.ndarray, q: np.ndarray) -> np.ndarray:
-    """Quantiles (m, n_q) of weighted points (m, K)."""
-    if np.ptp(weights) == 0.0:
-        return np.quantile(values, q, axis=1).T
-    order = np.argsort(values, axis=1)
-    cumulative = np.cumsum(weights[order], axis=1)
-    result = np.empty((len(values), q.size))
-    for column, level in enumerate(q):
-        rank = np.minimum((cumulative < level).sum(axis=1), values.shape[1] - 1)
-        position = np.take_along_axis(order, rank[:, np.newaxis], axis=1)
-        result[:, column] = np.take_along_axis(values, position, axis=1)[:, 0]
-    return result
-
-
-def _solve(
-    tail: float, weights: np.ndarray, offsets: np.ndarray, sds: np.ndarray, spread: np.ndarray
-) -> np.ndarray:
-    """The points (m,) below which each row's mixture has probability `tail`, at most one half.
-
-    Halley's iteration on Phi^-1(F(x)) = Phi^-1(tail), inside a bracket. For one normal the left side is a
-    straight line and the start is the answer; posterior predictive mixtures are close to that, and two
-    evaluations do. A step that leaves the bracket or does not halve the one before it is replaced by
-    bisection.
+    With `widest` numbers a row in each of a few temporaries a block stays in cache.
     """
-    target = ndtri(tail)
-    inverse_sds = 1.0 / sds
-    # Every component has at most (at least) the probability asked for below the lowest (highest) of these.
-    ends = offsets + target * sds
-    low, high = ends.min(axis=1), ends.max(axis=1)
-    del ends
-    finest = np.broadcast_to(sds.min(axis=1), low.shape)
-    x = np.clip(target * spread, low, high)
-    result = np.empty_like(x)
-    index = np.arange(x.size)
-    allowed = np.full(x.size, np.inf)
-    previous = np.full(x.size, np.nan)
-    with np.errstate(all="ignore"):
-        for _ in range(_MAX_ITERATIONS):
-            below, density, density_slope = _evaluate(x, weights, offsets, inverse_sds)
-            low = np.where(below < tail, x, low)
-            high = np.where(below < tail, high, x)
-            probit = ndtri(below)
-            slope = density * _ROOT_2PI * np.exp(0.5 * probit**2)
-            step = (target - probit) / slope
-            bend = density_slope / density + probit * slope
-            step /= np.clip(np.nan_to_num(1.0 + 0.5 * step * bend, nan=1.0), 0.5, 2.0)
-
-            tolerance = _TOLERANCE * np.fmin(spread, 1.0 / slope)
-            # What is left after a step shrinks at least with the square of the step; `finest` guards the
-            # regime.
-            left = np.abs(step) * (step / previous) ** 2
-            near = np.abs(step) <= 1e-3 * finest
-            done = (np.abs(step) <= tolerance) | (near & (left <= 0.1 * tolerance))
-            ahead = x + step
-            trusted = (low < ahead) & (ahead < high) & (np.abs(step) <= 0.5 * allowed)
-            middle = low + 0.5 * (high - low)
-            ahead = np.where(done, np.clip(ahead, low, high), np.where(trusted, ahead, middle))
-            done |= high - low <= tolerance
-
-            result[index] = ahead
-            if done.all():
-                break
-            allowed = np.abs(ahead - x)
-            previous = np.where(trusted, step, np.nan)
-            x = ahead
-            if done.any():
-                keep = ~done
-                index, x, low, high = index[keep], x[keep], low[keep], high[keep]
-                allowed, previous = allowed[keep], previous[keep]
-                spread, finest, offsets = spread[keep], finest[keep], offsets[keep]
-                if len(inverse_sds) > 1:
-                    inverse_sds = inverse_sds[keep]
-    return result
-
-
-def _evaluate(
-    x: np.ndarray, weights: np.ndarray, offsets: np.ndarray, inverse_sds: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Distribution function, density and the density's derivative (each (m,)) of every row's mixture at x."""
-    z = x[:, np.newaxis] - offsets
-    z *= inverse_sds
-    below = ndtr(z) @ weights
-    kernel = z * z
-    kernel *= -0.5
-    np.exp(kernel, out=kernel)
-    kernel *= inverse_sds
-    density = kernel @ weights / _ROOT_2PI
-    z *= inverse_sds
-    kernel *= z
-    return below, density, -(kernel @ weights) / _ROOT_2PI
+    size = max(1, _BUDGET // (8 * _LIVE_ARRAYS * max(widest, 1)))
+    for start in range(0, X.shape[0], size):
+        block = X[start : start + size]
+        yield start, np.asarray(block.toarray() if sparse.issparse(block) else block, dtype=float)

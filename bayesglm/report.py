@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from bayesglm.inference.exact import ExactPosterior
-from bayesglm.inference.posterior import Posterior
-from bayesglm.prediction import component_quantiles
+from bayesglm.inference.posterior import JointPosterior, Posterior
+from bayesglm.mixture_quantiles import component_quantiles
 
 
 @dataclass(frozen=True)
@@ -89,17 +90,21 @@ class SummaryTable:
 
 
 def summary_table(
-    posterior: Posterior, model: str, formula: str | None, response: str, coverage: float = 0.9
+    posterior: Posterior | JointPosterior,
+    model: str,
+    formula: str | None,
+    responses: Sequence[str],
+    coverage: float = 0.9,
 ) -> SummaryTable:
     """Return the table of a posterior.
 
     Parameters
     ----------
-    posterior : Posterior
+    posterior : Posterior or JointPosterior
     model : str
         Name of the estimator.
     formula : str or None
-    response : str
+    responses : sequence of str
     coverage : float, default=0.9
         Of the equal-tailed intervals.
 
@@ -109,12 +114,8 @@ def summary_table(
         With exact means, standard deviations and intervals where they are known, else those of the draws.
     """
     tails = np.array([0.5 - coverage / 2, 0.5 + coverage / 2])
-    if posterior.exact is not None:
-        mean, sd, ends = _exact(posterior.exact, tails)
-    else:
-        stacked = posterior.stacked()
-        mean, sd = stacked.mean(axis=(1, 2)), stacked.std(axis=(1, 2))
-        ends = np.quantile(stacked.reshape(len(stacked), -1), tails, axis=1).T
+    moments = [_moments(part, tails) for part in posterior.parts]
+    mean, sd, ends = (np.concatenate(columns) for columns in zip(*moments, strict=True))
     diagnostics = posterior.diagnostics
     columns = {
         "mean": mean,
@@ -133,12 +134,13 @@ def summary_table(
             "mean, sd and interval are exact (quadrature over sigma); the columns after them describe the draws,",
             "z how far their mean lies from the exact one, in Monte Carlo standard errors.",
         )
-    chains, draws = posterior.draws["sigma"].shape
+    chains, draws = posterior.parts[0].draws["sigma"].shape
     rows = f"{posterior.n_rows}"
     if posterior.weight != posterior.n_rows:
         rows += f" (weights sum to {posterior.weight:.6g})"
+    what = formula or f"{', '.join(responses)} ~ Normal(mean, sigma)"
     header = (
-        ("model", f"{model}, {response} ~ Normal(mean, sigma)" if formula is None else f"{model}, {formula}"),
+        ("model", f"{model}, {what}"),
         ("rows", rows),
         (
             "draws",
@@ -148,6 +150,15 @@ def summary_table(
         *(("prior" if i == 0 else "", f"{name} ~ {text}") for i, (name, text) in enumerate(posterior.priors)),
     )
     return SummaryTable(header, posterior.names, columns, notes)
+
+
+def _moments(posterior: Posterior, tails: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return means, standard deviations and quantiles of all parameters of one response."""
+    if posterior.exact is not None:
+        return _exact(posterior.exact, tails)
+    stacked = posterior.stacked()
+    ends = np.quantile(stacked.reshape(len(stacked), -1), tails, axis=1).T
+    return stacked.mean(axis=(1, 2)), stacked.std(axis=(1, 2)), ends
 
 
 def _exact(exact: ExactPosterior, tails: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import _check_sample_weight, column_or_1d, validate_data
+from scipy import sparse
+from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from bayesglm.inference.sampling import Settings
 from bayesglm.inference.sufficient import Summary
@@ -103,10 +105,18 @@ def _memory() -> int:
         return 1 << 34
 
 
-def check_arrays(estimator: Any, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return X (n, p) and y (n,) as arrays, X in its own dtype and memory, not yet searched for NaN.
+def check_choice(value: Any, name: str, choices: tuple[str, ...]) -> str:
+    """Return ``value`` if it is one of the strings in ``choices``."""
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{name} must be {' or '.join(map(repr, choices))}; got {value!r}.")
+    return value
 
-    Sets ``n_features_in_`` and ``feature_names_in_`` on the estimator.
+
+def check_arrays(estimator: Any, X: Any, y: Any, reset: bool = True) -> tuple[Any, np.ndarray]:
+    """Return X (n, p) and y (n,) or (n, k), X in its own dtype and memory, not yet searched for NaN.
+
+    Sets ``n_features_in_`` and ``feature_names_in_`` on the estimator, or with ``reset=False`` compares X with
+    them. A sparse X becomes CSR.
     """
     _refuse_text(X)
     if _is_frame_without_columns(X):
@@ -116,57 +126,92 @@ def check_arrays(estimator: Any, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray
             f"X has 0 feature(s) (shape={X.shape}) while a minimum of 1 is required; for an intercept alone "
             "use the formula 'y ~ 1' or a data frame without columns."
         )
+    if sparse.issparse(y):
+        raise TypeError("y is sparse, but responses are read as an array: pass y.toarray().")
+    if getattr(y, "ndim", 0) == 2 and y.shape[1] == 0:
+        raise ValueError(f"y has shape {y.shape}: give at least one response.")
     if y is not None and np.asarray(y).dtype.kind in "OUSf":
-        raise_not_finite(None, check_response(y, None), ())
+        raise_not_finite(None, _as_numbers(y), ())
     X, y = validate_data(
         estimator,
         X,
         y,
+        reset=reset,
+        accept_sparse="csr",
         dtype="numeric",
         ensure_all_finite=False,
         ensure_min_features=0,
         y_numeric=True,
         multi_output=True,
     )
-    y = column_or_1d(y, warn=True) if y.ndim == 1 or y.shape[1] == 1 else y
-    if y.ndim > 1:
-        raise ValueError(
-            f"y should be a 1d array, got an array of shape {y.shape}: one response is fitted at a time."
-        )
     return X, np.ascontiguousarray(y, dtype=np.float64)
 
 
-def check_response(y: Any, n: int | None) -> np.ndarray:
-    """Return the responses that belong to ``n`` rows, as floats of shape (n,); NaN is let through.
+def check_response(y: Any, n: int, k: int) -> np.ndarray:
+    """Return the k responses that belong to n rows, as floats of shape (n, k); NaN is let through."""
+    observed = _as_numbers(y)
+    if observed.shape not in ((n,), (n, 1)) if k == 1 else observed.shape != (n, k):
+        wanted = "one number a row" if k == 1 else f"{k} numbers a row, one a response"
+        raise ValueError(f"y has shape {observed.shape}, but X has {n} rows: give {wanted}.")
+    return observed.reshape(n, k)
 
-    ``n=None``: of any shape.
-    """
+
+def response_names(y: Any, Y: np.ndarray) -> tuple[str, ...]:
+    """Return what the responses are called: by their frame or series, or else y, or y0, y1, ..."""
+    if Y.ndim == 1:
+        series = getattr(y, "name", None)
+        return (series if isinstance(series, str) and series else "y",)
+    columns = getattr(y, "columns", None)
+    if columns is not None and len(columns) == Y.shape[1] and all(isinstance(name, str) for name in columns):
+        return tuple(columns)
+    return tuple(f"y{j}" for j in range(Y.shape[1]))
+
+
+def _as_numbers(y: Any) -> np.ndarray:
     try:
-        observed = np.asarray(y, dtype=np.float64)
+        return np.asarray(y, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"y must hold numbers, so encode it first: {error}.") from None
-    if n is None:
-        return observed
-    if observed.shape not in ((n,), (n, 1)):
-        raise ValueError(f"y has shape {observed.shape}, but X has {n} rows: give one number a row.")
-    return observed.reshape(-1)
 
 
-def check_rows(estimator: Any, X: Any) -> np.ndarray:
-    """Return X (n, p) for prediction, finite and with the columns of `fit`."""
+def check_rows(estimator: Any, X: Any) -> Any:
+    """Return X (n, p) for prediction, finite and with the columns of `fit`; a sparse X as CSR."""
+    # What scikit-learn's validation does for the plainest of arrays takes longer than to predict a row.
+    if (
+        type(X) is np.ndarray
+        and X.dtype == np.float64
+        and X.ndim == 2
+        and X.shape[0] > 0
+        and X.shape[1] == estimator.n_features_in_
+        and "feature_names_in_" not in estimator.__dict__
+        and math.isfinite(_total(X))
+    ):
+        return X
     _refuse_text(X)
     if _is_frame_without_columns(X):
         X = np.empty(X.shape)
     rows = validate_data(
-        estimator, X, reset=False, dtype=np.float64, ensure_min_features=0, ensure_all_finite=False
+        estimator,
+        X,
+        reset=False,
+        accept_sparse="csr",
+        dtype=np.float64,
+        ensure_min_features=0,
+        ensure_all_finite=False,
     )
-    if not np.isfinite(rows.sum()):
+    if not math.isfinite(_total(rows)):
         names = getattr(estimator, "feature_names_in_", [f"x{i}" for i in range(rows.shape[1])])
         raise_not_finite(rows, np.zeros(0), tuple(names), overflow=False)
     return rows
 
 
-def check_weights(sample_weight: Any, n: int) -> np.ndarray | None:
+def _total(X: Any) -> float:
+    """Return the sum of all entries: not finite where one of them is not (or where they overflow)."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float((X.data if sparse.issparse(X) else X).sum())
+
+
+def check_weights(sample_weight: Any, n: int, weights_type: str = "frequency") -> np.ndarray | None:
     """Return the weights as an array of shape (n,), or None."""
     if sample_weight is None:
         return None
@@ -184,23 +229,29 @@ def check_weights(sample_weight: Any, n: int) -> np.ndarray | None:
     with np.errstate(over="ignore"):
         total = float(weights.sum())
     if not MIN_WEIGHT <= total <= MAX_WEIGHT:
+        meaning = "count equal rows" if weights_type == "frequency" else "are relative to a noise of sigma"
         raise ValueError(
-            f"sample_weight sums to {total:.3g}, but weights count equal rows: rescale them so that they sum to the "
+            f"sample_weight sums to {total:.3g}, but weights {meaning}: rescale them so that they sum to the "
             "number of observations."
         )
     return weights
 
 
-def raise_not_finite(
-    X: np.ndarray | None, y: np.ndarray, columns: tuple[str, ...], overflow: bool = True
-) -> None:
+def raise_not_finite(X: Any, y: np.ndarray, columns: tuple[str, ...], overflow: bool = True) -> None:
     """Say which value of X or y is not finite or, if none is and X is given, that squares overflow."""
-    for start in range(0, 0 if X is None else len(X), 65536):
-        assert X is not None
-        bad = ~np.isfinite(np.asarray(X[start : start + 65536], dtype=np.float64))
-        if bad.any():
-            row, column = np.argwhere(bad)[0]
-            kind = "NaN" if np.isnan(X[start + row, column]) else "infinity (inf)"
+    for start in range(0, 0 if X is None else X.shape[0], 65536):
+        block = X[start : start + 65536]
+        if sparse.issparse(block):
+            entries = block.tocoo()
+            bad = np.flatnonzero(~np.isfinite(entries.data))
+            found = [(entries.row[i], entries.col[i], entries.data[i]) for i in bad[:1]]
+        else:
+            block = np.asarray(block, dtype=np.float64)
+            found = [
+                (row, column, block[row, column]) for row, column in np.argwhere(~np.isfinite(block))[:1]
+            ]
+        for row, column, value in found:
+            kind = "NaN" if np.isnan(value) else "infinity (inf)"
             raise ValueError(
                 f"X contains {kind} in column {columns[column]!r}, row {start + row}; drop or impute such rows, or "
                 "use a formula, which leaves rows with missing values out."
@@ -258,7 +309,7 @@ def not_identified(summary: Summary, names: tuple[str, ...], columns: np.ndarray
     shown = ", ".join(repr(names[i]) for i in columns[:8]) + (", ..." if len(columns) > 8 else "")
     needed = summary.intercept + len(names)
     if summary.n_rows < needed:
-        rows = "one row" if summary.n_rows == 1 else f"{summary.n_rows} rows"
+        rows = "1 sample" if summary.n_rows == 1 else f"{summary.n_rows} rows"
         reason = f"{rows} cannot determine {needed} coefficients"
     elif len(columns) == 1:
         reason = f"column {shown} is constant"

@@ -71,10 +71,15 @@ ARRAYS = {
         (ValueError, TypeError),
         r"column 'd'",
     ),
-    "sparse": (
-        lambda: fit(scipy.sparse.csr_array(X)),
+    "sparse y": (
+        lambda: fit(y=scipy.sparse.csr_array(y[:, None])),
         TypeError,
-        r"[Ss]parse.*dense data is required.*toarray",
+        r"y is sparse.*pass y\.toarray\(\)",
+    ),
+    "sparse with NaN": (
+        lambda: fit(scipy.sparse.csr_array(with_(X, (7, 1), np.nan))),
+        ValueError,
+        r"X contains NaN in column 'x1', row 7",
     ),
     "one-dimensional": (lambda: fit(X[:, 0]), ValueError, r"(?s)Expected 2D array, got 1D.*Reshape"),
     "series": (lambda: fit(FRAME["a"]), ValueError, r"2-dimensional container.*Series"),
@@ -88,11 +93,12 @@ ARRAYS = {
     ),
     "lengths": (lambda: fit(X, y[:-1]), ValueError, r"inconsistent numbers of samples: \[60, 59\]"),
     "no y": (lambda: fit(X, None), ValueError, r"requires y to be passed, but the target y is None"),
-    "two responses": (
-        lambda: fit(y=np.c_[y, y]),
+    "no response in two dimensions": (
+        lambda: fit(y=np.zeros((60, 0))),
         ValueError,
-        r"y should be a 1d array, got an array of shape \(60, 2\)",
+        r"y has shape \(60, 0\): give at least one response",
     ),
+    "three dimensions of y": (lambda: fit(y=np.zeros((60, 2, 2))), ValueError, r"dim 3"),
     "text response": (lambda: fit(y=["a"] * 60), ValueError, r"'a'"),
     # priors that say nothing
     "constant column": (
@@ -249,10 +255,15 @@ FRAMES = {
         ValueError,
         r"'y' must be one column of numbers",
     ),
-    "y twice": (
-        lambda: by_formula("a", FRAME, np.c_[y, y]),
+    "y in three dimensions": (
+        lambda: by_formula("a", FRAME, np.zeros((60, 2, 2))),
         ValueError,
-        r"y must have one dimension.*\(60, 2\)",
+        r"y must be one column or several, one a response, got shape \(60, 2, 2\)",
+    ),
+    "second response missing": (
+        lambda: by_formula("a", FRAME, np.c_[y, with_(y, 4, np.nan)]),
+        ValueError,
+        r"y1 is missing \(NaN\) in row 4",
     ),
     "y beside a computed one": (
         lambda: by_formula("np.exp(y) ~ a", FRAME, y),

@@ -26,7 +26,12 @@ AFTER_FIT = {
     "NaN": ("arrays", lambda m: m.predict(with_(X, (2, 1), np.nan)), ValueError, r"X contains NaN"),
     "inf": ("arrays", lambda m: m.predict_interval(with_(X, (2, 1), np.inf)), ValueError, r"X contains inf"),
     "text": ("arrays", lambda m: m.predict([["a"] * 3]), ValueError, r"'a'"),
-    "sparse": ("arrays", lambda m: m.predict(scipy.sparse.csr_array(X)), TypeError, r"(?i)sparse.*dense"),
+    "sparse": (
+        "arrays",
+        lambda m: m.predict(scipy.sparse.csr_array(with_(X, (2, 1), np.inf))),
+        ValueError,
+        r"X contains inf.*'x1', row 2",
+    ),
     "reordered columns": ("frame", lambda m: m.predict(ABC[["b", "a", "c"]]), ValueError, r"same order"),
     "missing column": ("frame", lambda m: m.predict(ABC[["a", "b"]]), ValueError, r"(?s)now missing:\n- c"),
     "other column": (

@@ -147,7 +147,7 @@ def test_response_given(frame):
     ):
         for formula in ("x + g", "~ x + g", "y ~ x + g", "Q('my y') ~ x + g"):
             _, data = learn(formula, frame[["x", "g"]], y)
-            np.testing.assert_array_equal(data.y, target)
+            np.testing.assert_array_equal(data.y, target[:, None] if np.ndim(y) == 2 else target)
     # The left side then names a column for scoring, which need not be there at fit.
     design, _ = learn("y ~ x", frame[["x"]], target)
     np.testing.assert_array_equal(design.response_of(frame), frame["y"])
@@ -159,7 +159,7 @@ def test_response_given(frame):
         ("x", None, "has no response: write 'y ~ ...'"),
         ("np.log(y) ~ x", np.zeros(N), "left side of formula 'np.log\\(y\\) ~ x' is more than a name"),
         ("x", np.zeros(N - 1), f"y has {N - 1} values but the frame has {N} rows"),
-        ("x", np.zeros((N, 2)), f"shape \\({N}, 2\\)"),
+        ("x", np.zeros((N, 2, 2)), f"shape \\({N}, 2, 2\\)"),
         ("x", np.r_[0.0, 1.0, np.nan, np.zeros(N - 4), np.nan], "y is missing \\(NaN\\) in row 2;"),
         ("x", np.r_[0.0, np.inf, np.zeros(N - 2)], "response 'y' is infinite or not a number in row 1"),
         ("x", ["a"] * N, "response 'y' must be one column of numbers"),

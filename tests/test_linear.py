@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.datasets import load_diabetes
-from sklearn.exceptions import DataConversionWarning
 from sklearn.linear_model import LinearRegression
 
 import bayesglm
@@ -128,12 +127,14 @@ def test_integers_and_booleans_are_numbers(data):
         np.testing.assert_array_equal(model.predict(Z), floats.predict(Z))
 
 
-def test_a_column_vector_as_response_is_what_scikit_learn_says_it_is(data, frame):
+def test_a_column_vector_is_one_response_in_two_dimensions_as_for_linear_regression(data, frame):
     X, y = data
+    flat = BayesianLinearRegression(**FEW).fit(X, y)
     for column in (y[:, None], frame[["y"]]):
-        with pytest.warns(DataConversionWarning, match="column-vector"):
-            model = BayesianLinearRegression(**FEW).fit(X, column)
-        assert same(model, BayesianLinearRegression(**FEW).fit(X, y))
+        model = BayesianLinearRegression(**FEW).fit(X, column)
+        np.testing.assert_array_equal(model.coef_, flat.coef_[np.newaxis])
+        np.testing.assert_array_equal(model.intercept_, [flat.intercept_])
+        np.testing.assert_allclose(model.predict(X), flat.predict(X)[:, np.newaxis], rtol=1e-14)
 
 
 # -- priors ----------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from scipy.optimize import brentq
 from scipy.special import logsumexp
 from scipy.stats import norm
 
-from bayesglm import prediction
+from bayesglm import mixture_quantiles, prediction
 from bayesglm.prediction import DrawSource, draw, intervals, log_density, moments, quantiles
 
 
@@ -111,9 +111,9 @@ def test_mixtures_at_extreme_scales(sd):
 def test_few_evaluations_suffice_for_a_posterior(regression, monkeypatch):
     source, X = regression
     evaluations = []
-    evaluate = prediction._evaluate
+    evaluate = mixture_quantiles._evaluate
     monkeypatch.setattr(
-        prediction, "_evaluate", lambda x, *rest: evaluations.append(x.size) or evaluate(x, *rest)
+        mixture_quantiles, "_evaluate", lambda x, *rest: evaluations.append(x.size) or evaluate(x, *rest)
     )
     intervals(source, X, 0.9)
     assert sum(evaluations) <= 2.5 * 2 * len(X)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from bayesglm.inference.gaussian import ConditionalGaussian
@@ -37,9 +39,10 @@ class ExactPosterior:
         self._y_shift = summary.y_mean if summary.intercept else 0.0
         self._x_unit = summary.x_unit
         self._y_unit = summary.y_unit
+        self._sigma_unit = summary.sigma_unit
         self._basis = conditional.basis
         self._weights = grid.weights
-        self._sigma = np.exp(grid.nodes) * summary.y_unit
+        self._sigma = np.exp(grid.nodes) * summary.sigma_unit
         self._z_mean, self._z_variance = conditional.conditional(grid.nodes)
 
         # Averages over sigma. Variances given sigma grow with sigma² where the prior is flat, so they
@@ -54,7 +57,7 @@ class ExactPosterior:
         variance[flat] += beyond / conditional.data_precision[flat]
         self._covariance[np.diag_indices(len(variance))] += variance
         self._endless = np.zeros(len(variance), bool) if finite else flat
-        self._noise = grid.mean(self._sigma**2) + beyond * summary.y_unit**2 if finite else np.inf
+        self._noise = grid.mean(self._sigma**2) + beyond * summary.sigma_unit**2 if finite else np.inf
 
         rows = self._parameter_rows()
         self.magnitude = np.append(np.abs(rows) @ np.abs(self._mean_z), 0.0)
@@ -67,13 +70,17 @@ class ExactPosterior:
             self.mean["Intercept"] = float(centre[0] + self._y_shift)
             self.sd["Intercept"] = float(sd[0])
         self.mean["coef"], self.sd["coef"] = centre[summary.intercept :], sd[summary.intercept :]
-        mean = float(grid.mean(self._sigma)) + grid.beyond(1.0) * summary.y_unit
+        mean = float(grid.mean(self._sigma)) + grid.beyond(1.0) * summary.sigma_unit
         spread_of_sigma = (
-            grid.mean((self._sigma - mean) ** 2) + beyond * summary.y_unit**2 if finite else np.inf
+            grid.mean((self._sigma - mean) ** 2) + beyond * summary.sigma_unit**2 if finite else np.inf
         )
         self.mean["sigma"], self.sd["sigma"] = mean, float(np.sqrt(spread_of_sigma))
         self._log_density = conditional.target.log_marginal
         self._grid = grid
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Version 0.1.0 knew weights as frequencies only.
+        self.__dict__.update({"_sigma_unit": state["_y_unit"], **state})
 
     @property
     def n_components(self) -> int:
@@ -102,7 +109,7 @@ class ExactPosterior:
     def sigma_quantile(self, q: np.ndarray) -> np.ndarray:
         """Return quantiles of sigma, free of Monte Carlo error."""
         cumulative = cumulate(self._log_density, self._grid, 1024)
-        return np.exp(cumulative.quantile(q)) * self._y_unit
+        return np.exp(cumulative.quantile(q)) * self._sigma_unit
 
     def _rows(self, X: np.ndarray) -> np.ndarray:
         """Return the rows of X as functionals of z, shape (m, k)."""

@@ -19,8 +19,9 @@ import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.special import ndtri
 
+from bayesglm.inference.moments import EPS
 from bayesglm.inference.quadrature import Grid, cumulate, integrate
-from bayesglm.inference.sufficient import EPS, Summary
+from bayesglm.inference.sufficient import Summary
 from bayesglm.kernel.gaussian import ScaleTarget
 from bayesglm.kernel.priors import Prior
 

@@ -114,7 +114,7 @@ class PriorSet:
         return StandardisedPriors(
             coef=tuple(prior.transformed(0.0, unit[prior.bound[0]]) for prior in self.coef),
             intercept=intercept,
-            sigma=self.sigma.transformed(0.0, summary.y_unit),
+            sigma=self.sigma.transformed(0.0, summary.sigma_unit),
             shift=np.zeros(len(unit)) if self.centred else summary.x_mean / summary.x_unit,
             positive=self.positive,
         )
@@ -125,7 +125,7 @@ class PriorSet:
             (label, prior, unit[prior.bound[0]], 0.0)
             for label, prior in zip(self.labels, self.coef, strict=True)
         ]
-        checked.append(("sigma_prior", self.sigma, summary.y_unit, 0.0))
+        checked.append(("sigma_prior", self.sigma, summary.sigma_unit, 0.0))
         if self.intercept is not None:
             checked.append(("intercept_prior", self.intercept, summary.y_unit, summary.y_mean))
         for name, prior, scale, shift in checked:
@@ -256,12 +256,13 @@ def resolve(
         raise ValueError(
             f"sigma_prior must be a prior on the positive numbers, such as HalfNormal(1); got {given}."
         )
-    sigma = given.bind([0], unit=y_sd, name="sigma_prior")
+    # Where weights are precisions, noise is that of a row of weight 1, whatever the weights add up to.
+    sigma = given.bind([0], unit=y_sd * (summary.sigma_unit / summary.y_unit), name="sigma_prior")
     exact_fit = summary.exact_fit and not np.any(flags & (summary.least_squares < 0.0))
     if exact_fit:
         # The likelihood grows without bound as sigma goes to 0 and says nothing of how far: only a prior at
         # the resolution of the numbers keeps sigma there (one degree of freedom leaves log sigma uniform).
-        scale = float(np.sqrt(summary.rss / summary.weight) * summary.y_unit)
+        scale = float(np.sqrt(summary.rss / summary.weight) * summary.sigma_unit)
         sigma = HalfStudentT(df=DEFAULT_SIGMA_DF, scale=scale).bind([0])
     return PriorSet(
         coef=tuple(bound),

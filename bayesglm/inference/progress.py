@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from types import TracebackType
 
 #: Seconds after which a bar appears by itself.
@@ -24,9 +25,12 @@ class Progress:
         Draws a chain, warm-up included.
     shown : bool or None
         True: from the start; False: never; None: after two seconds, at a terminal or in a notebook.
+    listener : callable, optional
+        Told the share that is done, from 0 to 1, whether or not there is a bar.
     """
 
-    def __init__(self, total: int, shown: bool | None):
+    def __init__(self, total: int, shown: bool | None, listener: Callable[[float], None] | None = None):
+        self.listener = listener
         self.total = total
         self.shown = shown
         self.started = time.monotonic()
@@ -42,6 +46,8 @@ class Progress:
     ) -> None:
         if self.visible:
             _write("\r" + " " * COLUMNS + "\r")
+        if self.listener is not None and kind is None:
+            self.listener(1.0)
 
     def begin(self, chains: int) -> None:
         """Say how many chains there are."""
@@ -51,6 +57,8 @@ class Progress:
 
     def update(self, done: int, divergences: int) -> None:
         """Say how many draws all chains have made since they were started."""
+        if self.listener is not None:
+            self.listener(self._share(done))
         elapsed = time.monotonic() - self.started
         if self.shown is False or elapsed - self.last < INTERVAL:
             return
@@ -59,8 +67,11 @@ class Progress:
         self.last = elapsed
         self._write(done, divergences, elapsed)
 
+    def _share(self, done: int) -> float:
+        return min(done / max(self.total * self.chains, 1), 1.0)
+
     def _write(self, done: int, divergences: int, elapsed: float) -> None:
-        share = min(done / max(self.total * self.chains, 1), 1.0)
+        share = self._share(done)
         filled = round(WIDTH * share)
         rest = f"{elapsed / share - elapsed:.0f} s left" if share > 0.02 else "starting"
         text = (

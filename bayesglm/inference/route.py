@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from bayesglm.inference.diagnostics import Diagnostics, diagnose, warning_texts
 from bayesglm.inference.exact import ExactPosterior
 from bayesglm.inference.gaussian import ConditionalGaussian
 from bayesglm.inference.general import sampled_target, unwhiten
-from bayesglm.inference.posterior import Posterior, stack
+from bayesglm.inference.posterior import JointPosterior, Posterior, stack
 from bayesglm.inference.prior_set import PriorSet
 from bayesglm.inference.progress import Progress
 from bayesglm.inference.sampling import (
@@ -64,6 +65,7 @@ class Route:
         self._x_unit = summary.x_unit
         self._y_mean = summary.y_mean
         self._y_unit = summary.y_unit
+        self._sigma_unit = summary.sigma_unit
         if gaussian is not None:
             self.how = "diagonal"
             self.conditional = ConditionalGaussian(summary, gaussian)
@@ -73,6 +75,10 @@ class Route:
             self.how = "nuts"
             self.target = sampled_target(summary, standardised)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Version 0.1.0 knew weights as frequencies only.
+        self.__dict__.update({"_sigma_unit": state["_y_unit"], **state})
+
     def sample(
         self,
         settings: Settings,
@@ -80,6 +86,7 @@ class Route:
         summary: Summary,
         priors: PriorSet,
         features: tuple[str, ...],
+        listener: Callable[[float], None] | None = None,
     ) -> Posterior:
         """Warm up, sample, diagnose.
 
@@ -90,6 +97,8 @@ class Route:
         summary, priors
             What the route was made from, for the record.
         features : tuple of str
+        listener : callable, optional
+            Told the share of the sampling that is done, from 0 to 1.
 
         Returns
         -------
@@ -99,7 +108,7 @@ class Route:
         seeds = seed_sequence(random_state)
         usual = TUNE_KNOWN_SCALE if self.how == "diagonal" else TUNE_UNKNOWN_SCALE
         total = settings.draws + (usual if settings.tune is None else settings.tune)
-        with Progress(total, settings.progressbar) as progress:
+        with Progress(total, settings.progressbar, listener) as progress:
             found = run(self.target, settings, seeds, known_scale=self.how == "diagonal", progress=progress)
         self.target = found.target
         self._states = found.states
@@ -145,7 +154,7 @@ class Route:
         if first:
             draws["Intercept"] = self._y_mean + self._y_unit * theta[..., 0] - coef @ self._x_mean
         draws["coef"] = coef
-        draws["sigma"] = sigma * self._y_unit
+        draws["sigma"] = sigma * self._sigma_unit
         return draws
 
 
@@ -160,8 +169,18 @@ def _z_scores(draws: dict[str, np.ndarray], diagnostics: Diagnostics, exact: Exa
     return np.where(np.isfinite(scores), scores, np.nan)
 
 
-def warn(posterior: Posterior) -> None:
+def warn(posterior: Posterior | JointPosterior) -> None:
     """Issue a ConvergenceWarning for whatever is wrong with the draws, with its remedy."""
+    responses = getattr(posterior, "responses", (None,))
+    for response, part in zip(responses, posterior.parts, strict=True):
+        for text in _complaints(part):
+            if response is not None:
+                text = f"Response {response!r}: {text}"
+            warnings.warn(text, ConvergenceWarning, stacklevel=3)
+
+
+def _complaints(posterior: Posterior) -> list[str]:
+    """Say what is wrong with the draws of one response, and what helps."""
     settings = posterior.settings
     texts = warning_texts(
         posterior.names,
@@ -178,8 +197,7 @@ def warn(posterior: Posterior) -> None:
             f"{'standard deviation' if np.isfinite(posterior.exact.mean['sigma']) else 'mean'}, shown as inf: give a "
             "prior with lighter tails, such as HalfNormal, or more rows."
         )
-    for text in texts:
-        warnings.warn(text, ConvergenceWarning, stacklevel=3)
+    return texts
 
 
 def _disagreement(posterior: Posterior) -> list[str]:

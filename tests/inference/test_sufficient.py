@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bayesglm.inference import sufficient
+from bayesglm.inference import moments
 from bayesglm.inference.sufficient import summarize
 from tests.acceptance.nist import solve_doubles
 from tests.least_squares import check, coefficients, least_squares, rows, same_bits
@@ -25,7 +25,7 @@ def test_least_squares(n, p, weighted, intercept):
 @pytest.fixture(autouse=True)
 def threads_for_small_data(monkeypatch):
     """Let threads share out small data too, which `summarize` would not do for so little."""
-    monkeypatch.setattr(sufficient, "THREADED_BYTES", 0)
+    monkeypatch.setattr(moments, "THREADED_BYTES", 0)
 
 
 def test_cross_products_are_those_of_standardised_data():
@@ -119,8 +119,8 @@ def test_polynomials(degree, digits):
 
 def test_ill_conditioned_in_many_blocks(monkeypatch):
     """The second reading, by orthogonal transformations, adds up over blocks, panels and threads too."""
-    monkeypatch.setattr(sufficient, "BLOCK_BYTES", 1 << 13)
-    monkeypatch.setattr(sufficient, "PANEL_BLOCKS", 2)
+    monkeypatch.setattr(moments, "BLOCK_BYTES", 1 << 13)
+    monkeypatch.setattr(moments, "PANEL_BLOCKS", 2)
     rng = np.random.default_rng(5)
     X = rng.normal(size=(3_000, 4))
     X[:, 3] = X[:, 0] - X[:, 1] + 1e-7 * X[:, 3]
@@ -196,8 +196,8 @@ def test_many_blocks():
 def test_blocks_do_not_matter(monkeypatch):
     X, y = rows(5_000, 4)
     whole = summarize(X, y)
-    monkeypatch.setattr(sufficient, "BLOCK_BYTES", 1 << 12)
-    monkeypatch.setattr(sufficient, "PANEL_BLOCKS", 3)
+    monkeypatch.setattr(moments, "BLOCK_BYTES", 1 << 12)
+    monkeypatch.setattr(moments, "PANEL_BLOCKS", 3)
     pieces = summarize(X, y)
     np.testing.assert_allclose(pieces.factor, whole.factor, rtol=1e-11, atol=1e-11)
     assert pieces.rss == pytest.approx(whole.rss, rel=1e-12)
@@ -205,7 +205,7 @@ def test_blocks_do_not_matter(monkeypatch):
 
 @pytest.mark.parametrize("intercept", [True, False])
 def test_threads_do_not_change_a_bit(intercept, monkeypatch):
-    monkeypatch.setattr(sufficient, "PANEL_BLOCKS", 1)
+    monkeypatch.setattr(moments, "PANEL_BLOCKS", 1)
     X, y = rows(70_000, 3)
     alone = summarize(X, y, intercept=intercept)
     for n_threads in (2, 3, 8):
@@ -213,7 +213,7 @@ def test_threads_do_not_change_a_bit(intercept, monkeypatch):
 
 
 def test_threads_share_panels_of_wide_data_out(monkeypatch):
-    monkeypatch.setattr(sufficient, "BLOCK_BYTES", 1 << 16)
+    monkeypatch.setattr(moments, "BLOCK_BYTES", 1 << 16)
     X, y = rows(5_000, 150)
     found = summarize(X, y)
     same_bits(found, summarize(X, y, n_threads=2))

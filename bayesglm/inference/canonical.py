@@ -1,0 +1,83 @@
+"""Rows in an order of their own, equal ones merged: equal data become equal sums, to the last bit.
+
+Floating-point sums depend on the order of their terms, and chains follow a difference in the last digit
+wherever it leads them (with fewer rows than predictors the draws differ altogether). So before small data
+are summed their rows are sorted by a hash of what they hold, and rows that hold the same are merged into
+one with the sum of their weights. Then it does not matter in which order rows came, whether a row was
+repeated or given a weight, or whether X was dense, sparse, float32 or laid out by columns.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from bayesglm.kernel.hashes import hash_rows, hash_sparse_rows
+
+#: Data of at most this many numbers are brought into canonical order. Beyond it sorting would cost as much as
+#: all the rest of a fit, and with so many rows the draws follow rounding errors only by about as much.
+LARGEST = 1 << 20
+
+
+def canonical_rows(
+    X: Any, Y: np.ndarray, weights: np.ndarray | None
+) -> tuple[Any, np.ndarray, np.ndarray | None]:
+    """Sort rows by what they hold, merge equal ones and drop those without weight.
+
+    Parameters
+    ----------
+    X : ndarray or sparse array of shape (n, p)
+        Any real dtype and layout; not changed.
+    Y : ndarray of shape (n, k)
+    weights : ndarray of shape (n,), optional
+
+    Returns
+    -------
+    X : ndarray of float64 or CSR array, shape (m, p)
+    Y : ndarray of shape (m, k)
+    weights : ndarray of shape (m,) or None
+        None if none were given and all rows differ.
+    """
+    if weights is not None and not np.all(weights != 0.0):
+        kept = np.flatnonzero(weights)
+        X, Y, weights = X[kept], Y[kept], weights[kept]
+    hashes = hash_rows(np.ascontiguousarray(Y), X.shape[1])
+    if sparse.issparse(X):
+        X = _plain(X)
+        hashes += hash_sparse_rows(X.data, X.indices.astype(np.int64), X.indptr.astype(np.int64))
+    else:
+        X = np.ascontiguousarray(X, dtype=np.float64)
+        hashes += hash_rows(X, 0)
+    # Among equal rows by weight, so that their sum does not depend on the order either.
+    order = np.argsort(hashes) if weights is None else np.lexsort((weights, hashes))
+    # Adding zero makes -0.0, which equals 0.0 and has another sign, the same.
+    hashes, X, Y = hashes[order], X[order], Y[order] + 0.0
+    if not sparse.issparse(X):
+        X += 0.0
+    weights = None if weights is None else weights[order]
+    again = np.flatnonzero(hashes[1:] == hashes[:-1]) + 1
+    again = again[_equal(X, again) & np.all(Y[again] == Y[again - 1], axis=1)]
+    if not again.size:
+        return X, Y, weights
+    starts = np.delete(np.arange(len(Y)), again)
+    summed = np.add.reduceat(np.ones(len(Y)) if weights is None else weights, starts)
+    return X[starts], Y[starts], summed
+
+
+def _equal(X: Any, rows: np.ndarray) -> np.ndarray:
+    """Whether each of the given rows equals the one before it: two different rows may have the same hash."""
+    if not rows.size:
+        return np.zeros(0, dtype=bool)
+    if sparse.issparse(X):
+        return np.asarray((X[rows] != X[rows - 1]).sum(axis=1)).ravel() == 0
+    return np.asarray(np.all(X[rows] == X[rows - 1], axis=1))
+
+
+def _plain(X: Any) -> Any:
+    """Return a CSR array of doubles in which every entry occurs once and none is zero."""
+    X = sparse.csr_array(X, dtype=np.float64, copy=True)
+    X.sum_duplicates()
+    X.eliminate_zeros()
+    return X

@@ -1,0 +1,197 @@
+"""What a fitted estimator hands out of its posterior: draws for ArviZ, new draws, the summary table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from bayesglm.arviz_export import gaussian_groups, to_arviz
+from bayesglm.formula import FormulaDesign
+from bayesglm.inference.posterior import JointPosterior, Posterior, join_draws, join_stats
+from bayesglm.inference.route import Route
+from bayesglm.inference.sampling import seed_sequence
+from bayesglm.parallel import one_blas_thread
+from bayesglm.report import SummaryTable, summary_table
+from bayesglm.validation import (
+    check_bool,
+    check_draws,
+    check_fraction,
+    check_int,
+    check_memory,
+    check_weights,
+)
+
+#: Which child of the seed predictive draws use: far beyond any number of chains.
+PREDICTIVE_STREAM = 1 << 20
+
+
+class PosteriorAccess:
+    """Draws, ArviZ objects and the summary of the estimators."""
+
+    posterior_: Posterior | JointPosterior
+    weights_type: str
+    _design: FormulaDesign | None
+    _responses: tuple[str, ...]
+    _routes: tuple[Route, ...]
+    _x_mean: np.ndarray
+
+    def sample_posterior(self, draws: int | None = None, random_state: Any = None) -> Any:
+        """Return posterior draws as an ArviZ object.
+
+        Parameters
+        ----------
+        draws : int, optional
+            None: the draws of `fit`. A number: that many new ones a chain, the chains going on from where
+            `fit` left them, without new warm-up. The estimator does not change, so the same call gives
+            the same draws; another ``random_state`` gives others.
+        random_state : None, int, RandomState or Generator
+            Of the new draws.
+
+        Returns
+        -------
+        arviz.InferenceData or xarray.DataTree
+            On ArviZ 0.x and 1.x, with groups ``posterior`` and ``sample_stats``.
+        """
+        check_is_fitted(self)
+        found, stats = self._draws(draws, random_state)
+        return self._export({"posterior": found, "sample_stats": stats})
+
+    def to_arviz(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        sample_weight: Any = None,
+        prior: bool = False,
+        random_state: Any = None,
+    ) -> Any:
+        """Return everything that ArviZ's comparisons, predictive checks and sensitivity analyses need.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n, p)
+            The training data, which the estimator does not keep, or others.
+        y : array-like of shape (n,) or (n, k), optional
+            Not needed if the formula has a left side.
+        sample_weight : array-like of shape (n,), optional
+            Those of `fit`. The log likelihood of a row that counts as w rows is w times as large, so that `az.loo`
+            leaves all of them out together; where weights are precisions, the row's noise has the standard
+            deviation sigma/sqrt(w).
+        prior : bool, default=False
+            Add ``prior`` and ``prior_predictive``, as many draws as the posterior has.
+        random_state : None, int, RandomState or Generator, default=None
+            Of the predictive draws; None: the same as in `fit`.
+
+        Returns
+        -------
+        arviz.InferenceData or xarray.DataTree
+            With groups ``posterior``, ``sample_stats``, ``posterior_predictive``, ``log_likelihood``,
+            ``log_prior``, ``observed_data`` and ``constant_data`` (without X if that is sparse). With a formula,
+            rows with missing values are left out; the others keep their numbers.
+        """
+        rows, observed = self._rows_and_response(X, y)  # type: ignore[attr-defined]
+        weights = check_weights(sample_weight, rows.shape[0], self.weights_type)
+        kept = np.all(np.isfinite(observed), axis=1)
+        if isinstance(rows, np.ndarray):
+            kept &= np.all(np.isfinite(rows), axis=1)
+        rows, observed = rows[kept], observed[kept]
+        weights = None if weights is None else weights[kept]
+        check_bool(prior, "prior")
+        parts = self.posterior_.parts
+        size = parts[0].draws["sigma"].size
+        check_memory(
+            (8.0 if prior else 5.0) * size * rows.shape[0] * len(parts),
+            f"to_arviz with {rows.shape[0]} rows and {size} draws",
+            "give fewer rows, or fit with fewer draws",
+        )
+        entropy = parts[0].entropy if random_state is None else seed_sequence(random_state).entropy
+        rng = np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=(PREDICTIVE_STREAM,)))
+        found = []
+        for j, part in enumerate(parts):
+            drawn = part.prior_set.draw(rng, size, self._x_mean) if prior else None
+            groups = gaussian_groups(
+                part.draws,
+                rows,
+                observed[:, j],
+                self._shown_response,
+                rng,
+                drawn,
+                weights,
+                precision=self.weights_type == "precision",
+            )
+            groups["log_prior"] = part.prior_set.log_density(part.draws, self._x_mean)
+            found.append(groups)
+        joined = found[0]
+        if isinstance(self.posterior_, JointPosterior):
+            joined = {group: _join_group(group, [groups[group] for groups in found]) for group in found[0]}
+        joined["sample_stats"] = self.posterior_.stats
+        return self._export(joined, np.flatnonzero(kept))
+
+    def summary(self, coverage: float = 0.9) -> SummaryTable:
+        """Return the table of parameters: moments, intervals, effective sizes, R-hat; prints well.
+
+        Parameters
+        ----------
+        coverage : float, default=0.9
+            Of the equal-tailed intervals.
+        """
+        check_is_fitted(self)
+        check_fraction(coverage, "coverage")
+        formula = None if self._design is None else self._design.formula
+        return summary_table(self.posterior_, type(self).__name__, formula, self._responses, coverage)
+
+    # -- inside --------------------------------------------------------------------------------------
+
+    @property
+    def _shown_response(self) -> str:
+        """Name of the response in ArviZ; several share one variable."""
+        return "y" if isinstance(self.posterior_, JointPosterior) else self._responses[0]
+
+    def _draws(self, draws: int | None, random_state: Any) -> tuple[dict, dict]:
+        """Return draws and statistics, those of `fit` or new ones."""
+        posterior = self.posterior_
+        if draws is None:
+            if random_state is not None:
+                raise ValueError("random_state is for new draws: give draws as well, or leave it out.")
+            return posterior.draws, posterior.stats
+        check_int(draws, "draws", 1)
+        check_draws(draws, None, posterior.settings.chains, len(posterior.names))
+        seeds = None if random_state is None else seed_sequence(random_state)
+        found = []
+        with one_blas_thread():
+            for j, route in enumerate(self._routes):
+                own = seeds
+                if seeds is not None and len(self._routes) > 1:
+                    own = np.random.SeedSequence(
+                        seeds.entropy, spawn_key=(*seeds.spawn_key, PREDICTIVE_STREAM + j)
+                    )
+                found.append(route.more(draws, posterior.settings, own))
+        if not isinstance(posterior, JointPosterior):
+            return found[0]
+        return join_draws([d for d, _ in found]), join_stats([s for _, s in found])
+
+    def _export(self, groups: dict, observations: np.ndarray | None = None) -> Any:
+        posterior = self.posterior_
+        return to_arviz(
+            groups,
+            features=posterior.features,
+            observations=observations,
+            response=self._shown_response,
+            responses=posterior.responses if isinstance(posterior, JointPosterior) else None,
+            attrs={
+                "sampling_time": posterior.seconds,
+                "tuning_steps": posterior.tune,
+                "sampler": posterior.how,
+                "modeling_interface": type(self).__name__,
+            },
+        )
+
+
+def _join_group(group: str, parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Return one group of several responses: those of parameters behind the draws, those of rows at the end."""
+    if group == "constant_data":
+        return parts[0]
+    axis = 2 if group in ("posterior", "prior", "log_prior") else -1
+    return {name: np.stack([part[name] for part in parts], axis=axis) for name in parts[0]}

@@ -1,0 +1,221 @@
+"""What a fitted estimator says of new rows: means, intervals, quantiles, densities, scores and draws."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.utils.validation import check_is_fitted
+
+from bayesglm import prediction
+from bayesglm.crps import crps
+from bayesglm.formula import FormulaDesign
+from bayesglm.inference.posterior import JointPosterior, Posterior
+from bayesglm.inference.sampling import seed_sequence
+from bayesglm.validation import (
+    check_int,
+    check_memory,
+    check_response,
+    check_rows,
+    check_weights,
+    raise_not_finite,
+)
+
+
+class PosteriorPredictor(RegressorMixin):
+    """Prediction for the estimators; for several responses every result has one axis more.
+
+    The axis of the responses, of length k, stands right behind that of the rows.
+    """
+
+    # scikit-learn's metadata routing: return_std passes through pipelines without being asked for.
+    __metadata_request__predict: ClassVar[dict[str, bool]] = {"return_std": True}
+
+    coef_: np.ndarray
+    intercept_: float | np.ndarray
+    posterior_: Posterior | JointPosterior
+    _design: FormulaDesign | None
+
+    def predict(self, X: Any, return_std: bool = False) -> Any:
+        """Return the mean of the posterior predictive distribution, row by row and without randomness.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n, p)
+        return_std : bool, default=False
+            Return the standard deviation of a new observation as well, noise included.
+
+        Returns
+        -------
+        mean : ndarray of shape (n,) or (n, k)
+            With a formula, NaN for a row that holds a missing value.
+        std : ndarray of shape (n,) or (n, k)
+            Only with ``return_std``.
+        """
+        rows = self._rows(X)
+        mean = self._line(rows)
+        if not return_std:
+            return mean
+        return mean, self._each(lambda source, _: prediction.moments(source, rows)[1])
+
+    def predict_interval(self, X: Any, coverage: float = 0.9, kind: str = "response") -> np.ndarray:
+        """Return equal-tailed intervals.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n, p)
+        coverage : float, default=0.9
+            Probability inside.
+        kind : {"response", "mean"}, default="response"
+            Of a new observation, or of the regression line.
+
+        Returns
+        -------
+        ndarray of shape (n, 2) or (n, k, 2)
+        """
+        rows = self._rows(X)
+        return self._each(lambda source, _: prediction.intervals(source, rows, coverage, kind))
+
+    def predict_quantiles(self, X: Any, q: Any, kind: str = "response") -> np.ndarray:
+        """Return quantiles ``q`` of a new observation (or of the line), shape (n, len(q)) or (n, k, len(q)).
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n, p)
+        q : float or array-like of shape (n_q,)
+            Probabilities. For a single number the last axis is left out.
+        kind : {"response", "mean"}, default="response"
+            Of a new observation, or of the regression line.
+        """
+        rows = self._rows(X)
+        return self._each(lambda source, _: prediction.quantiles(source, rows, q, kind))
+
+    def sample_predictive(
+        self, X: Any, draws: int | None = None, kind: str = "response", random_state: Any = None
+    ) -> np.ndarray:
+        """Draw from the posterior predictive distribution.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n, p)
+        draws : int, optional
+            None: one for every posterior draw.
+        kind : {"response", "mean"}, default="response"
+            New observations, or regression lines.
+        random_state : None, int, RandomState or Generator
+
+        Returns
+        -------
+        ndarray of shape (draws, n) or (draws, n, k)
+        """
+        rows = self._rows(X)
+        parts = self.posterior_.parts
+        if draws is not None:
+            check_int(draws, "draws", 1)
+            check_memory(
+                3.0 * draws * rows.shape[0] * len(parts),
+                f"draws={draws} of {rows.shape[0]} rows",
+                "ask for fewer at a time",
+            )
+        rng = np.random.default_rng(seed_sequence(random_state))
+        found = [prediction.draw(*part.flat(), rows, draws, kind, rng) for part in parts]
+        return np.stack(found, axis=-1) if self._is_joint else found[0]
+
+    def log_predictive_density(self, X: Any, y: Any = None) -> np.ndarray:
+        """Return the log density of each observation under the posterior predictive distribution.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n, p)
+        y : array-like of shape (n,) or (n, k), optional
+            Not needed if the formula has a left side.
+
+        Returns
+        -------
+        ndarray of shape (n,) or (n, k)
+            Of the responses one by one; they are independent, so that those of a row add up.
+        """
+        rows, observed = self._rows_and_response(X, y)
+        return self._each(lambda source, j: prediction.log_density(source, rows, observed[:, j]))
+
+    def crps(self, X: Any, y: Any = None) -> np.ndarray:
+        """Return the continuous ranked probability score of each observation: smaller is better.
+
+        It is the distance of the predictive distribution function from that of the observation, in the unit of
+        y; for a distribution without spread it is the absolute error (Gneiting & Raftery 2007).
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n, p)
+        y : array-like of shape (n,) or (n, k), optional
+            Not needed if the formula has a left side.
+
+        Returns
+        -------
+        ndarray of shape (n,) or (n, k)
+        """
+        rows, observed = self._rows_and_response(X, y)
+        return self._each(lambda source, j: crps(source, rows, observed[:, j]))
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Return R² of the predictions, as scikit-learn's regressors do.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n, p)
+        y : array-like of shape (n,) or (n, k), optional
+            Not needed if the formula has a left side.
+        sample_weight : array-like of shape (n,), optional
+        """
+        check_is_fitted(self)
+        if self._design is None and y is not None:
+            return super().score(X, y, sample_weight)
+        rows, observed = self._rows_and_response(X, y)
+        fitted = self._line(rows).reshape(observed.shape)
+        kept = np.all(np.isfinite(observed), axis=1) & np.all(np.isfinite(fitted), axis=1)
+        weights = check_weights(sample_weight, len(kept))
+        from sklearn.metrics import r2_score
+
+        return float(
+            r2_score(observed[kept], fitted[kept], sample_weight=None if weights is None else weights[kept])
+        )
+
+    # -- inside --------------------------------------------------------------------------------------
+
+    @property
+    def _is_joint(self) -> bool:
+        """Whether y had two dimensions."""
+        return isinstance(self.posterior_, JointPosterior)
+
+    def _line(self, rows: Any) -> np.ndarray:
+        """Return the posterior mean of the regression line, shape (n,) or (n, k)."""
+        return np.asarray(rows @ self.coef_.T + self.intercept_)
+
+    def _each(self, compute: Any) -> np.ndarray:
+        """Return ``compute(source, j)`` of the one response, or of all along an axis behind the rows'."""
+        found = [
+            compute(part.exact or prediction.DrawSource(*part.flat()), j)
+            for j, part in enumerate(self.posterior_.parts)
+        ]
+        return np.stack(found, axis=1) if self._is_joint else found[0]
+
+    def _rows(self, X: Any) -> Any:
+        """Return the rows of X as the design matrix without the intercept, shape (n, p)."""
+        if "posterior_" not in self.__dict__:
+            check_is_fitted(self)
+        if self._design is None:
+            return check_rows(self, X)
+        return self._design.transform(X)
+
+    def _rows_and_response(self, X: Any, y: Any) -> tuple[Any, np.ndarray]:
+        """Return design matrix and responses (n, k) of X, the latter from the formula if y is None."""
+        rows = self._rows(X)
+        if y is None:
+            if self._design is None or not self._design.has_response:
+                raise ValueError("y is None: give the observed responses of the rows of X.")
+            return rows, self._design.response_of(X).reshape(rows.shape[0], -1)
+        observed = check_response(y, rows.shape[0], len(self.posterior_.parts))
+        if self._design is None:
+            raise_not_finite(None, observed, ())
+        return rows, observed
