@@ -22,10 +22,11 @@ ORDER = [
     ["bayesglm"],
     ["bayesglm.linear"],
     ["bayesglm.base"],
+    ["bayesglm.formula_data", "bayesglm.archive"],
     ["bayesglm.arviz_export", "bayesglm.report", "bayesglm.formula", "bayesglm.priors"],
     ["bayesglm.prediction", "bayesglm.validation", "bayesglm.formula_evaluation"],
-    ["bayesglm.formula_columns", "bayesglm.formula_state"],
-    ["bayesglm.formula_names", "bayesglm.parallel"],
+    ["bayesglm.formula_columns", "bayesglm.formula_state", "bayesglm.formula_transforms"],
+    ["bayesglm.formula_names", "bayesglm.parallel", "bayesglm.plain_data"],
     ["bayesglm.formula_language"],
     ["bayesglm._version"],
     # inference
