@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from bayesglm.callbacks import CallbackSupportMixin, FitTasks, with_callbacks
 from bayesglm.formula import FormulaDesign
+from bayesglm.formula_data import learnt_the_same
 from bayesglm.formula_names import list_names
 from bayesglm.inference.gaussian import NotIdentifiedError
 from bayesglm.inference.moments import Moments, gather, merge
@@ -422,7 +423,7 @@ def _check_alike(estimator: Any, other: Any, which: str) -> None:
                 f"{which} was fitted to other {what}, {list_names(theirs)} instead of {list_names(mine)}: fit all "
                 "to the same (a factor whose levels differ can name them, as in C(g, levels=[...]))."
             )
-    if estimator._design is not None and not estimator._design.learnt_the_same(other._design):
+    if estimator._design is not None and not learnt_the_same(estimator._design, other._design):
         raise ValueError(
             f"{which} has a formula that learnt something else from its rows, such as the mean in center(x): let "
             "one estimator see all rows by partial_fit, or use terms that learn nothing."

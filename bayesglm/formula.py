@@ -170,7 +170,7 @@ class FormulaDesign:
         else:
             left_uses = survey(left_codes, formula, source.names, namespace).uses
             left_columns = tuple(columns[name] for name in left_uses)
-        names, terms = _layout(infos[0])
+        names, terms = layout(infos[0])
         design = cls(
             formula=formula,
             columns=names,
@@ -383,8 +383,8 @@ class _Dropped:
             )
 
 
-def _layout(info: Any) -> tuple[tuple[str, ...], dict[str, list[int]]]:
-    """Names of the columns, and each term's positions among them, without the intercept."""
+def layout(info: Any) -> tuple[tuple[str, ...], dict[str, list[int]]]:
+    """Names of a DesignInfo's columns, and each term's positions among them, without the intercept."""
     terms: dict[str, list[int]] = {}
     end = 0
     for term, parts in info.term_codings.items():

@@ -23,6 +23,7 @@ ORDER = [
     ["bayesglm.linear"],
     ["bayesglm.base"],
     ["bayesglm.predictor", "bayesglm.posterior_access", "bayesglm.callbacks", "bayesglm.priors"],
+    ["bayesglm.formula_data", "bayesglm.archive"],
     ["bayesglm.arviz_export", "bayesglm.report", "bayesglm.crps", "bayesglm.formula"],
     [
         "bayesglm.prediction",
@@ -30,8 +31,13 @@ ORDER = [
         "bayesglm.formula_evaluation",
         "bayesglm.formula_response",
     ],
-    ["bayesglm.mixture_quantiles", "bayesglm.formula_columns", "bayesglm.formula_state"],
-    ["bayesglm.formula_names", "bayesglm.parallel"],
+    [
+        "bayesglm.mixture_quantiles",
+        "bayesglm.formula_columns",
+        "bayesglm.formula_state",
+        "bayesglm.formula_transforms",
+    ],
+    ["bayesglm.formula_names", "bayesglm.parallel", "bayesglm.plain_data"],
     ["bayesglm.formula_language"],
     ["bayesglm._version"],
     # inference

@@ -115,6 +115,10 @@ class ConditionalGaussian:
         q, triangle = np.linalg.qr(np.vstack([likelihood / start, rows[proper]]))
         right, cosine, sine = _cosine_sine(q[: len(likelihood)], q[len(likelihood) :])
         self.basis = solve_triangular(triangle, right) if k else np.zeros((0, 0))
+        # Signs are arbitrary; fixed, equal data give equal draws, whatever triangle they came as.
+        signs = np.sign(self.basis[np.argmax(np.abs(self.basis), axis=0), np.arange(k)])
+        self.basis *= signs
+        right *= signs
         ahead, behind = q[: len(likelihood)] @ right, q[len(likelihood) :] @ right
         self.data_mean = _divided(ahead.T @ response / start, cosine**2)
         self.prior_mean = _divided(behind.T @ aim[proper], sine**2)
@@ -201,8 +205,6 @@ def _cosine_sine(upper: np.ndarray, lower: np.ndarray) -> tuple[np.ndarray, np.n
     # What rounding leaves of a flat prior or of absent data is neither.
     sine[sine < 20.0 * EPS * k] = 0.0
     cosine[cosine < 20.0 * EPS * k] = 0.0
-    # Signs are arbitrary; fixed, equal data give equal draws.
-    vectors *= np.sign(vectors[np.argmax(np.abs(vectors), axis=0), np.arange(k)])
     return vectors, cosine, sine
 
 
