@@ -16,8 +16,8 @@ from scipy import sparse
 
 from bayesglm.kernel.hashes import hash_rows, hash_sparse_rows
 
-#: Data of at most this many numbers are brought into canonical order. Beyond it sorting would cost as much as
-#: all the rest of a fit, and with so many rows the draws follow rounding errors only by about as much.
+#: Data of at most this many numbers are brought into canonical order. Beyond it sorting costs about as much as
+#: all the rest of a fit (at 100,000 x 20 15 ms beside 26).
 LARGEST = 1 << 20
 
 
