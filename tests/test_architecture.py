@@ -51,7 +51,7 @@ ORDER = [
         "bayesglm.inference.diagnostics",
         "bayesglm.inference.progress",
     ],
-    ["bayesglm.inference.moments"],
+    ["bayesglm.inference.moments", "bayesglm.inference.settled"],
     ["bayesglm.inference.canonical", "bayesglm.inference.threads"],
     ["bayesglm.inference"],
     # kernel

@@ -1,10 +1,11 @@
 """Rows in an order of their own, equal ones merged: equal data become equal sums, to the last bit.
 
-Floating-point sums depend on the order of their terms, and chains follow a difference in the last digit
-wherever it leads them (with fewer rows than predictors the draws differ altogether). So before small data
-are summed their rows are sorted by a hash of what they hold, and rows that hold the same are merged into
-one with the sum of their weights. Then it does not matter in which order rows came, whether a row was
-repeated or given a weight, or whether X was dense, sparse, float32 or laid out by columns.
+Floating-point sums depend on the order of their terms. That is of no consequence for means, but a chain is
+chaotic: it follows a difference in the last digit wherever it leads. So before small data are summed their
+rows are sorted by a hash of what they hold, and rows that hold the same are merged into one with the sum of
+their weights. Then it does not matter in which order rows came, whether a row was repeated or given a weight,
+or whether X was dense, sparse, float32 or laid out by columns. For larger data see
+`bayesglm.inference.settled`.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ def canonical_rows(
     if weights is not None and not np.all(weights != 0.0):
         kept = np.flatnonzero(weights)
         X, Y, weights = X[kept], Y[kept], weights[kept]
-    hashes = hash_rows(np.ascontiguousarray(Y), X.shape[1])
+    Y = np.ascontiguousarray(Y, dtype=np.float64)
+    hashes = hash_rows(Y, X.shape[1])
     if sparse.issparse(X):
         X = _plain(X)
         hashes += hash_sparse_rows(X.data, X.indices.astype(np.int64), X.indptr.astype(np.int64))

@@ -75,7 +75,7 @@ class ExactPosterior:
             grid.mean((self._sigma - mean) ** 2) + beyond * summary.sigma_unit**2 if finite else np.inf
         )
         self.mean["sigma"], self.sd["sigma"] = mean, float(np.sqrt(spread_of_sigma))
-        self._log_density = conditional.target.log_marginal
+        self._log_density = conditional.marginal.log_marginal
         self._grid = grid
 
     def __setstate__(self, state: dict[str, Any]) -> None:

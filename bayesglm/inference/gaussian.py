@@ -21,6 +21,7 @@ from scipy.special import ndtri
 
 from bayesglm.inference.moments import EPS
 from bayesglm.inference.quadrature import Grid, cumulate, integrate
+from bayesglm.inference.settled import settle, settle_prior
 from bayesglm.inference.sufficient import Summary
 from bayesglm.kernel.gaussian import ScaleTarget
 from bayesglm.kernel.priors import Prior
@@ -75,7 +76,9 @@ class ConditionalGaussian:
     Attributes
     ----------
     target : ScaleTarget
-        What NUTS samples: standard normal u and t, log sigma being a function of t.
+        What NUTS samples: standard normal u and t, log sigma being a function of t. Its numbers are settled.
+    marginal : ScaleTarget
+        The same with all digits, and log sigma itself for t.
     grid : Grid
         Quadrature over log sigma, in standardised units.
     basis : ndarray of shape (k, k)
@@ -115,10 +118,8 @@ class ConditionalGaussian:
         q, triangle = np.linalg.qr(np.vstack([likelihood / start, rows[proper]]))
         right, cosine, sine = _cosine_sine(q[: len(likelihood)], q[len(likelihood) :])
         self.basis = solve_triangular(triangle, right) if k else np.zeros((0, 0))
-        # Signs are arbitrary; fixed, equal data give equal draws, whatever triangle they came as.
-        signs = np.sign(self.basis[np.argmax(np.abs(self.basis), axis=0), np.arange(k)])
-        self.basis *= signs
-        right *= signs
+        rotation = _canonical_rotation(self.basis, cosine, sine)
+        self.basis, right = self.basis @ rotation, right @ rotation
         ahead, behind = q[: len(likelihood)] @ right, q[len(likelihood) :] @ right
         self.data_mean = _divided(ahead.T @ response / start, cosine**2)
         self.prior_mean = _divided(behind.T @ aim[proper], sine**2)
@@ -126,18 +127,24 @@ class ConditionalGaussian:
         self.prior_precision = sine**2
 
         informed = cosine > 0.0
-        marginal = ScaleTarget(
+        data, held = self.data_precision[informed], self.prior_precision[informed]
+        gap = (self.data_mean - self.prior_mean)[informed]
+        self.marginal = ScaleTarget(k + 1, summary.weight, summary.rss, data, held, gap, prior.sigma)
+        self.grid: Grid = integrate(self.marginal.log_marginal)
+        # The spline may be any, so that its rounding is none of the density.
+        knots, slopes = _normal_scores(self.marginal, self.grid)
+        self.target = ScaleTarget(
             k + 1,
-            summary.weight,
-            summary.rss,
-            self.data_precision[informed],
-            self.prior_precision[informed],
-            (self.data_mean - self.prior_mean)[informed],
-            prior.sigma,
-        )
-        self.grid: Grid = integrate(marginal.log_marginal)
-        self.target: ScaleTarget = marginal.through(
-            SCORES[0], SCORES[1] - SCORES[0], *_normal_scores(marginal, self.grid)
+            float(settle(summary.weight)),
+            float(settle(summary.rss)),
+            settle(data),
+            settle(held),
+            settle(np.where(held > 0.0, gap, 0.0), _divided(np.ones(len(held)), np.sqrt(held))),
+            settle_prior(prior.sigma),
+            SCORES[0],
+            SCORES[1] - SCORES[0],
+            settle(knots, 1.0),
+            settle(slopes),
         )
 
     def conditional(self, log_sigma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -206,6 +213,29 @@ def _cosine_sine(upper: np.ndarray, lower: np.ndarray) -> tuple[np.ndarray, np.n
     sine[sine < 20.0 * EPS * k] = 0.0
     cosine[cosine < 20.0 * EPS * k] = 0.0
     return vectors, cosine, sine
+
+
+def _canonical_rotation(basis: np.ndarray, cosine: np.ndarray, sine: np.ndarray) -> np.ndarray:
+    """Return the rotation, shape (k, k), that makes coordinates depend on the data alone.
+
+    The sign of a coordinate is arbitrary, and among coordinates of equal cosine (those that the data do not
+    inform, or the dummies of a balanced design) any rotation will do: rounding chooses. Chosen here instead,
+    equal data give equal draws: such coordinates are turned towards fixed directions (random ones, since any
+    that mean something, such as single columns, can be orthogonal to them all), and all point to where they
+    are largest.
+    """
+    k = len(cosine)
+    rotation = np.eye(k)
+    near = 64.0 * EPS * k
+    apart = (np.abs(np.diff(cosine)) > near) | (np.abs(np.diff(sine)) > near)
+    for group in np.split(np.arange(k), np.flatnonzero(apart) + 1):
+        if len(group) > 1:
+            directions = np.random.Generator(np.random.PCG64(0)).standard_normal((k, len(group)))
+            rotation[np.ix_(group, group)] = np.linalg.qr(basis[:, group].T @ directions)[0]
+    turned = basis @ rotation
+    if k:
+        rotation *= np.sign(turned[np.argmax(np.abs(turned), axis=0), np.arange(k)])
+    return rotation
 
 
 def _divided(values: np.ndarray, by: np.ndarray) -> np.ndarray:

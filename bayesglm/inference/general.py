@@ -15,13 +15,16 @@ from scipy.special import log_ndtr
 
 from bayesglm.inference.gaussian import ConditionalGaussian, check_identified
 from bayesglm.inference.prior_set import StandardisedPriors
+from bayesglm.inference.settled import settle, settle_prior
 from bayesglm.inference.sufficient import Summary
 from bayesglm.kernel.gaussian import CorrectedTarget, SummaryTarget
 from bayesglm.kernel.priors import Flat
 from bayesglm.kernel.target import AffineTarget
 
 
-def sampled_target(summary: Summary, priors: StandardisedPriors) -> AffineTarget:
+def sampled_target(
+    summary: Summary, priors: StandardisedPriors
+) -> tuple[AffineTarget, ConditionalGaussian | None]:
     """Return a roughly standard normal target of (intercept, coefficients, sigma) for any priors.
 
     Parameters
@@ -31,7 +34,9 @@ def sampled_target(summary: Summary, priors: StandardisedPriors) -> AffineTarget
 
     Returns
     -------
-    AffineTarget
+    target : AffineTarget
+    likeness : ConditionalGaussian or None
+        In whose coordinates the target's inner one is, if that is a `CorrectedTarget`.
 
     Raises
     ------
@@ -51,21 +56,24 @@ def sampled_target(summary: Summary, priors: StandardisedPriors) -> AffineTarget
     normal = priors.surrogate()
     likeness = ConditionalGaussian(summary, normal)
     if not priors.positive.any():
+        width = 1.0 / np.sqrt(np.maximum(likeness.prior_precision, 1e-300))
+        width[likeness.prior_precision == 0.0] = 0.0
+        held = normal.precision > 0.0
         corrected = CorrectedTarget(
             likeness.target,
-            likeness.basis,
-            likeness.data_precision,
-            likeness.prior_precision,
-            likeness.prior_mean,
-            likeness.data_mean,
+            settle(likeness.basis, np.abs(likeness.basis).max(axis=0, initial=0.0)),
+            settle(likeness.data_precision),
+            settle(likeness.prior_precision),
+            settle(likeness.prior_mean, width),
+            settle(likeness.data_mean, width),
             summary.intercept,
-            priors.shift,
-            normal.loc,
-            normal.precision,
-            priors.joint(),
-            priors.intercept,
+            settle(priors.shift, 1.0),
+            settle(normal.loc, np.where(held, 1.0 / np.sqrt(np.where(held, normal.precision, 1.0)), 0.0)),
+            settle(normal.precision),
+            priors.joint(settle_prior),
+            None if priors.intercept is None else settle_prior(priors.intercept),
         )
-        return AffineTarget(corrected, np.zeros(k + 1), np.eye(k + 1))
+        return AffineTarget(corrected, np.zeros(k + 1), np.eye(k + 1)), likeness
 
     mean, variance = likeness.conditional(np.array(likeness.grid.mode))
     shift = np.append(likeness.basis @ mean, likeness.grid.mode)
@@ -88,12 +96,15 @@ def sampled_target(summary: Summary, priors: StandardisedPriors) -> AffineTarget
         priors.intercept,
         priors.sigma,
     )
-    return AffineTarget(plain, shift, factor)
+    return AffineTarget(plain, shift, factor), None
 
 
-def unwhiten(target: AffineTarget, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def unwhiten(
+    target: AffineTarget, likeness: ConditionalGaussian | None, draws: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Map draws of ``target``, shape (..., k + 1), to (intercept, coefficients) and sigma, standardised."""
-    return target.inner.unwhiten(target.unwhiten(draws))
+    inner = target.unwhiten(draws)
+    return target.inner.unwhiten(inner) if likeness is None else likeness.unwhiten(inner)
 
 
 def _to_real_line(shift: np.ndarray, factor: np.ndarray, where: np.ndarray) -> np.ndarray:

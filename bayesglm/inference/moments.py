@@ -36,7 +36,7 @@ THREADED_BYTES = 1 << 26
 #: would leave fewer than nine correct digits.
 MIN_RCOND = 1e-6
 #: The same for the share of y that the predictors leave unexplained.
-MIN_UNEXPLAINED = 1e-6
+MIN_UNEXPLAINED = 1e-4
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ over to the units that the kernel works in.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -34,10 +34,10 @@ class StandardisedPriors:
     shift: np.ndarray
     positive: np.ndarray
 
-    def joint(self) -> Prior | None:
-        """Return the coefficients' priors as one."""
+    def joint(self, change: Callable[[Prior], Prior] = lambda prior: prior) -> Prior | None:
+        """Return the coefficients' priors as one, each after a change if one is given."""
         joint: Prior | None = None
-        for prior in self.coef:
+        for prior in map(change, self.coef):
             joint = prior if joint is None else JointPrior(joint, prior)
         return joint
 

@@ -73,7 +73,7 @@ class Route:
             self.target = self.conditional.target
         else:
             self.how = "nuts"
-            self.target = sampled_target(summary, standardised)
+            self.target, self.conditional = sampled_target(summary, standardised)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # Version 0.1.0 knew weights as frequencies only.
@@ -143,11 +143,11 @@ class Route:
 
     def _to_user(self, found: Run) -> dict[str, np.ndarray]:
         """Map standardised draws to the user's units; the intercept to that at zero."""
-        if self.conditional is not None:
-            theta, sigma = self.conditional.unwhiten(found.draws)
+        if isinstance(found.target, AffineTarget):
+            theta, sigma = unwhiten(found.target, self.conditional, found.draws)
         else:
-            assert isinstance(found.target, AffineTarget)
-            theta, sigma = unwhiten(found.target, found.draws)
+            assert self.conditional is not None
+            theta, sigma = self.conditional.unwhiten(found.draws)
         first = int(self._intercept)
         draws = {}
         coef = theta[..., first:] * (self._y_unit / self._x_unit)

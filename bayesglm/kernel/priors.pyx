@@ -134,9 +134,14 @@ cdef class Prior:
 
     def transformed(self, shift, unit):
         """Return the bound copy that serves (x - shift)/unit instead of x."""
-        index, loc, scale, truncated = self.bound
+        _, loc, scale, _ = self.bound
+        return self.moved((loc - shift) / unit, scale / unit)
+
+    def moved(self, loc, scale):
+        """Return the bound copy with another location and scale, arrays of shape (n,)."""
+        index, _, _, truncated = self.bound
         copy = type(self)(**self.get_params())
-        copy._attach((index, np.ascontiguousarray((loc - shift) / unit), np.ascontiguousarray(scale / unit), truncated))
+        copy._attach((index, np.ascontiguousarray(loc), np.ascontiguousarray(scale), truncated))
         return copy
 
     def surrogate(self):

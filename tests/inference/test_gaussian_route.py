@@ -6,12 +6,19 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
+from bayesglm.inference import settled
 from bayesglm.inference.gaussian import ConditionalGaussian, GaussianPrior, NotIdentifiedError
 from bayesglm.inference.sufficient import summarize
 from bayesglm.kernel.positive_priors import HalfCauchy, HalfNormal, HalfStudentT, InverseGamma
 from bayesglm.kernel.priors import Flat
 
 pytestmark = pytest.mark.filterwarnings("error")  # what a user would see of a fit
+
+
+@pytest.fixture(autouse=True)
+def all_digits(monkeypatch):
+    """Let targets have the digits that chains do without: what they are is what is tested here."""
+    monkeypatch.setattr(settled, "BITS", 60)
 
 
 class Dense:

@@ -126,8 +126,9 @@ def test_ill_conditioned_in_many_blocks(monkeypatch):
     X[:, 3] = X[:, 0] - X[:, 1] + 1e-7 * X[:, 3]
     y = X @ [1.0, 2.0, 3.0, 4.0] + rng.normal(size=3_000)
     w = rng.integers(0, 4, 3_000).astype(float)
-    found = check(X, y, rtol=1e-7)  # condition number 1e7
-    check(X, y, w, rtol=1e-7)
+    # Condition number 1e7, whose square multiplies the residuals' rounding: found 0.4 to 1.4e-7, by order of rows.
+    found = check(X, y, rtol=5e-7)
+    check(X, y, w, rtol=5e-7)
     same_bits(found, summarize(X, y, n_threads=3))
 
 
