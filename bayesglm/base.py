@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from bayesglm import prediction
 from bayesglm.arviz_export import gaussian_groups, to_arviz
+from bayesglm.crps import crps
 from bayesglm.formula import FormulaDesign
 from bayesglm.inference.gaussian import NotIdentifiedError
 from bayesglm.inference.posterior import Posterior
@@ -191,6 +192,11 @@ class BayesianRegressor(RegressorMixin, BaseEstimator):
         """Return the log density of each observation under the posterior predictive distribution, shape (n,)."""
         rows, observed = self._rows_and_response(X, y)
         return prediction.log_density(self._mixture(), rows, observed)
+
+    def crps(self, X: Any, y: Any = None) -> np.ndarray:
+        """Return the continuous ranked probability score of each observation, shape (n,); lower is better."""
+        rows, observed = self._rows_and_response(X, y)
+        return crps(self._mixture(), rows, observed)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return R² of the predictions, as scikit-learn's regressors do.

@@ -96,7 +96,7 @@ def moments(source: MixtureSource, X: np.ndarray, kind: str = "response") -> tup
     """
     mean = np.full(len(X), np.nan)
     sd = np.full(len(X), np.nan)
-    for rows, weights, means, sds in _blocks(source, X, kind):
+    for rows, weights, means, sds in blocks(source, X, kind):
         mean[rows] = means @ weights
         sd[rows] = _spread(weights, means - mean[rows, np.newaxis], sds)
     return mean, sd
@@ -132,7 +132,7 @@ def quantiles(source: MixtureSource, X: np.ndarray, q: ArrayLike, kind: str = "r
     levels = _as_levels(q)
     flat_levels = np.atleast_1d(levels)
     result = np.full((len(X), flat_levels.size), np.nan)
-    for rows, weights, means, sds in _blocks(source, X, kind):
+    for rows, weights, means, sds in blocks(source, X, kind):
         result[rows] = component_quantiles(weights, means, sds, flat_levels)
     return result[:, 0] if levels.ndim == 0 else result
 
@@ -189,7 +189,7 @@ def log_density(source: MixtureSource, X: np.ndarray, y: np.ndarray) -> np.ndarr
     if observed.shape != (len(X),):
         raise ValueError(f"y must have shape ({len(X)},), one value for each row of X, got {observed.shape}.")
     result = np.full(len(X), np.nan)
-    for rows, weights, means, sds in _blocks(source, X, "response"):
+    for rows, weights, means, sds in blocks(source, X, "response"):
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             terms = (observed[rows, np.newaxis] - means) / sds
             terms *= terms
@@ -300,7 +300,7 @@ def _choose_draws(draws: int | None, available: int, rng: np.random.Generator) -
     return np.concatenate([np.tile(np.arange(available), whole), rng.choice(available, rest, replace=False)])
 
 
-def _blocks(
+def blocks(
     source: MixtureSource, X: np.ndarray, kind: str
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
     """Row indices (m,) and their components, block by block, without the rows that hold a NaN or infinity."""

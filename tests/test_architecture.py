@@ -20,10 +20,11 @@ ROOT = PACKAGE.parent
 ORDER = [
     # estimators
     ["bayesglm"],
-    ["bayesglm.linear"],
+    ["bayesglm.linear", "bayesglm.metrics", "bayesglm.model_selection"],
     ["bayesglm.base"],
-    ["bayesglm.arviz_export", "bayesglm.report", "bayesglm.formula", "bayesglm.priors"],
-    ["bayesglm.prediction", "bayesglm.validation", "bayesglm.formula_evaluation"],
+    ["bayesglm.arviz_export", "bayesglm.report", "bayesglm.formula", "bayesglm.priors", "bayesglm.crps"],
+    ["bayesglm.prediction", "bayesglm.composition", "bayesglm.formula_evaluation"],
+    ["bayesglm.validation"],
     ["bayesglm.formula_columns", "bayesglm.formula_state"],
     ["bayesglm.formula_names", "bayesglm.parallel"],
     ["bayesglm.formula_language"],
