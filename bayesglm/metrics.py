@@ -228,7 +228,7 @@ class _Scorer(BaseEstimator):
         raise NotImplementedError
 
     def _accept_sample_weight(self) -> bool:
-        # Asked by scikit-learn 1.8 and later, where metadata routing is not enabled.
+        # Newer versions of scikit-learn ask this where metadata routing is not enabled.
         return True
 
 

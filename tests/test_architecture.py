@@ -21,7 +21,7 @@ ORDER = [
     # estimators
     ["bayesglm"],
     ["bayesglm.linear", "bayesglm.metrics", "bayesglm.model_selection"],
-    ["bayesglm.base"],
+    ["bayesglm.base", "bayesglm.leave_one_out"],
     ["bayesglm.arviz_export", "bayesglm.report", "bayesglm.formula", "bayesglm.priors", "bayesglm.crps"],
     ["bayesglm.prediction", "bayesglm.composition", "bayesglm.formula_evaluation"],
     ["bayesglm.validation"],
