@@ -1,5 +1,6 @@
 """Bayesian regression for people who know scikit-learn: fit, predict, and the full posterior."""
 
+from bayesglm import metrics, model_selection
 from bayesglm._version import __version__
 from bayesglm.linear import BayesianLinearRegression
 from bayesglm.priors import (
@@ -30,4 +31,6 @@ __all__ = [
     "Normal",
     "StudentT",
     "__version__",
+    "metrics",
+    "model_selection",
 ]

@@ -3,24 +3,27 @@
 For a predictive distribution F and independent Y, Y' ~ F the score of an observation y is
 E|Y - y| - E|Y - Y'|/2 (Gneiting & Raftery 2007). Between normals both expectations are sums of
 E|N(m, s²)| (Grimit et al. 2006): the first takes K terms, the second one for each of the K² pairs of
-components. The second is also the integral of F (1 - F), whose integrand is analytic and dies out at both
-ends, so that the trapezoid rule gives it to rounding error from some thirty evaluations of F where the
-components are about equally wide (Trefethen & Weideman 2014). Each row takes whichever costs less.
+components. But the second is also a sum over pairs of nodes on a grid: mixtures of normals have no frequencies
+beyond those of their narrowest component, so that thirty or forty values of the density say everything where the
+components are about equally wide (sampling theorem; trapezoid rule, Trefethen & Weideman 2014), at a cost that grows
+with K instead of K². Each row takes whichever costs less; both are accurate to rounding error.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import erf, ndtr
+from scipy.linalg import matmul_toeplitz
+from scipy.special import erf, sici
 
 from bayesglm.prediction import MixtureSource, blocks
 
-#: Distance of the nodes in units of the narrowest sd s: the rule errs by about exp(-(pi s / h)²), here 7e-15.
+#: Distance h of the nodes in units of the narrowest sd s: Y - Y' has exp(-(pi s / h)²) = 7e-15 beyond the grid's
+#: frequencies.
 _STEP = 0.55
 #: The grid ends where every component is this many sds away: what lies beyond is below 1e-16.
 _REACH = 8.3
-#: What a pair of components costs, in evaluations of a component's distribution function; as measured.
-_PAIR_COST = 1.5
+#: What a pair of components costs, in values of a component's density; as measured.
+_PAIR_COST = 4.0
 
 _ROOT_2 = np.sqrt(2.0)
 _ROOT_PI = np.sqrt(np.pi)
@@ -101,20 +104,28 @@ def _by_grid(
     high: np.ndarray,
     cells: np.ndarray,
 ) -> np.ndarray:
-    """Integral of F (1 - F) by the trapezoid rule, every row on a grid of its own; the ends count for nothing."""
+    """Sum over pairs of nodes, every row on a grid of its own; the ends count for nothing."""
     step = (high - low) / cells
-    total = np.zeros(len(offsets))
     inverse_sds = 1.0 / sds
+    heights = inverse_sds * (weights / np.sqrt(2.0 * np.pi))
+    density = np.zeros((len(offsets), int(cells.max())))
     alive = np.arange(len(offsets))
-    for node in range(1, int(cells.max())):
+    for node in range(1, density.shape[1]):
         inside = node < cells[alive]
         if not inside.all():
-            alive, offsets, inverse_sds = alive[inside], offsets[inside], inverse_sds[inside]
+            alive, offsets = alive[inside], offsets[inside]
+            inverse_sds, heights = inverse_sds[inside], heights[inside]
         z = (low[alive] + node * step[alive])[:, np.newaxis] - offsets
         z *= inverse_sds
-        below = ndtr(z, out=z) @ weights
-        total[alive] += below * (1.0 - below)
-    return total * step
+        z *= z
+        z *= -0.5
+        np.exp(z, out=z)
+        density[alive, node] = np.einsum("ij,ij->i", z, heights)
+    # |d| as a function without the frequencies beyond the grid's: what it becomes at the distances of nodes.
+    apart = np.arange(density.shape[1])
+    distance = (2.0 / np.pi) * (apart * sici(np.pi * apart)[0] + np.where(apart % 2, -1.0, 1.0) / np.pi)
+    probability = density * step[:, np.newaxis]
+    return 0.5 * step * np.einsum("ij,ji->i", probability, matmul_toeplitz(distance, probability.T))
 
 
 def _by_pairs(weights: np.ndarray, offsets: np.ndarray, sds: np.ndarray) -> np.ndarray:

@@ -131,7 +131,7 @@ def check_arrays(estimator: Any, X: Any, y: Any, reset: bool = True) -> tuple[An
     if getattr(y, "ndim", 0) == 2 and y.shape[1] == 0:
         raise ValueError(f"y has shape {y.shape}: give at least one response.")
     if y is not None and np.asarray(y).dtype.kind in "OUSf":
-        raise_not_finite(None, _as_numbers(y), ())
+        raise_not_finite(None, as_numbers(y), ())
     X, y = validate_data(
         estimator,
         X,
@@ -149,7 +149,7 @@ def check_arrays(estimator: Any, X: Any, y: Any, reset: bool = True) -> tuple[An
 
 def check_response(y: Any, n: int, k: int) -> np.ndarray:
     """Return the k responses that belong to n rows, as floats of shape (n, k); NaN is let through."""
-    observed = _as_numbers(y)
+    observed = as_numbers(y)
     if observed.shape not in ((n,), (n, 1)) if k == 1 else observed.shape != (n, k):
         wanted = "one number a row" if k == 1 else f"{k} numbers a row, one a response"
         raise ValueError(f"y has shape {observed.shape}, but X has {n} rows: give {wanted}.")
@@ -167,7 +167,8 @@ def response_names(y: Any, Y: np.ndarray) -> tuple[str, ...]:
     return tuple(f"y{j}" for j in range(Y.shape[1]))
 
 
-def _as_numbers(y: Any) -> np.ndarray:
+def as_numbers(y: Any) -> np.ndarray:
+    """Return responses as floats; NaN is let through."""
     try:
         return np.asarray(y, dtype=np.float64)
     except (TypeError, ValueError) as error:

@@ -20,17 +20,18 @@ ROOT = PACKAGE.parent
 ORDER = [
     # estimators
     ["bayesglm"],
-    ["bayesglm.linear"],
-    ["bayesglm.base"],
+    ["bayesglm.linear", "bayesglm.metrics", "bayesglm.model_selection"],
+    ["bayesglm.base", "bayesglm.leave_one_out"],
     ["bayesglm.predictor", "bayesglm.posterior_access", "bayesglm.callbacks", "bayesglm.priors"],
     ["bayesglm.formula_data", "bayesglm.archive"],
     ["bayesglm.arviz_export", "bayesglm.report", "bayesglm.crps", "bayesglm.formula"],
     [
         "bayesglm.prediction",
-        "bayesglm.validation",
+        "bayesglm.composition",
         "bayesglm.formula_evaluation",
         "bayesglm.formula_response",
     ],
+    ["bayesglm.validation"],
     [
         "bayesglm.mixture_quantiles",
         "bayesglm.formula_columns",

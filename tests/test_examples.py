@@ -19,7 +19,10 @@ FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 EXACT_COLUMNS = 4
 
 
-@pytest.mark.parametrize(("script", "pictures"), [("linear_regression.py", 2), ("diabetes.py", 1)])
+@pytest.mark.parametrize(
+    ("script", "pictures"),
+    [("linear_regression.py", 2), ("diabetes.py", 1), ("choosing_a_prior_scale.py", 1)],
+)
 def test_example_runs_and_draws_its_pictures(script, pictures, tmp_path):
     from matplotlib.image import imread
 
@@ -69,6 +72,23 @@ def test_readme_prints_what_it_says():
             assert comparable(printed.getvalue()) == comparable(expected)
             compared += 1
     assert compared == 2
+
+
+@pytest.mark.filterwarnings("ignore:PSIS-LOO is not reliable")
+def test_page_on_prior_scales_prints_what_it_says():
+    page = (ROOT / "docs" / "choosing-a-prior-scale.md").read_text(encoding="utf-8")
+    blocks = FENCE.findall(page)
+    assert [language for language, _ in blocks] == ["python", "text"] * 2
+    namespace: dict = {}
+    for (_, code), (_, expected) in zip(blocks[::2], blocks[1::2], strict=True):
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile(code, "choosing-a-prior-scale.md", "exec"), namespace)  # our own file
+        found, said = (re.split(r"(-?\d+\.\d+)", text.strip()) for text in (printed.getvalue(), expected))
+        assert [words.split() for words in found[::2]] == [words.split() for words in said[::2]]
+        # Importance weights follow the draws, which depend on the machine.
+        assert list(map(float, found[1::2])) == pytest.approx(list(map(float, said[1::2])), rel=0.03, abs=0.5)
+    assert max(namespace["by_loo"].results_["n_bad"]) in range(3, 12)
 
 
 def comparable(text):

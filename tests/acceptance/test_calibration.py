@@ -84,7 +84,9 @@ def keep_apart(draws):
 def simulate(name, replications=REPLICATIONS, **changes):
     """Return truths (replications, k) and thinned draws (replications, RANKED, k): intercept, coef, sigma."""
     experiment = EXPERIMENTS[name]
-    rng = np.random.default_rng(1)
+    # Seed 1 gave one of the 13 ranks p = 0.0003 when the draws changed with bayesglm.inference.settled; 6,000
+    # fresh replications of that experiment gave p from 0.07 to 0.94.
+    rng = np.random.default_rng(2)
     settings = {**experiment.settings, **changes}
     truths, posteriors = [], []
     for replication in range(replications):
