@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 from sklearn.utils.validation import _num_samples
 
 from bayesglm.arviz_export import OBSERVATIONS
@@ -168,4 +169,6 @@ def standard_error(shares: np.ndarray, weights: np.ndarray) -> float:
 
 def count_rows(X: Any) -> int:
     """Return the number of rows of an array, a frame, or a mapping of columns."""
-    return len(next(iter(X.values()))) if isinstance(X, Mapping) else int(_num_samples(X))
+    # A sparse matrix of one kind (DOK) is a dict as well.
+    frame = isinstance(X, Mapping) and not sparse.issparse(X)
+    return len(next(iter(X.values()))) if frame else int(_num_samples(X))

@@ -75,8 +75,8 @@ class LooSearch(MetaEstimatorMixin, BaseEstimator):
     >>> from bayesglm.model_selection import LooSearch
     >>> X, y = load_diabetes(return_X_y=True)
     >>> model = BayesianLinearRegression(random_state=0)
-    >>> LooSearch(model, {"prior_scale": [0.03, 0.3, 3]}).fit(X, y).best_params_
-    {'prior_scale': 0.3}
+    >>> LooSearch(model, {"prior_scale": [0.003, 0.03, 3]}).fit(X, y).best_params_
+    {'prior_scale': 3}
     """
 
     def __init__(self, estimator: Any, param_grid: Any, *, n_jobs: int | None = None):
