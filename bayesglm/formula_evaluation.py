@@ -37,8 +37,8 @@ class KeepRows:
         values = np.asarray(values)
         if np.iscomplexobj(values):
             raise TypeError("a term is complex; use its real part or its absolute value")
-        missing: np.ndarray = np.isnan(values)
-        return missing[:, 0] if missing.shape[1] == 1 else missing.any(axis=1)
+        missing: np.ndarray = np.isnan(values[:, 0]) if values.shape[1] == 1 else np.isnan(values).any(axis=1)
+        return missing
 
     def handle_NA(  # noqa: N802
         self, values: list[np.ndarray], masks: list[np.ndarray], origins: list[Any]
@@ -74,7 +74,7 @@ class _Coding:
         dtype = getattr(data, "dtype", None)
         if isinstance(dtype, pd.CategoricalDtype) and tuple(dtype.categories) == self._levels:
             return data
-        if dtype is None or dtype == bool or np.ndim(data) != 1:
+        if dtype is None or dtype.kind == "b" or np.ndim(data) != 1:
             return value
         values, levels = np.asarray(data, dtype=object), pd.Index(self._levels, dtype=object)
         try:
