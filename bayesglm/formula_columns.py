@@ -162,7 +162,9 @@ def ready(column: Column, found: Values, rows: np.ndarray) -> Any:
 
     Returns
     -------
-    pandas.Series, shape (len(rows),)
+    pandas.Series or ndarray, shape (len(rows),)
+        An array, which is faster, of numbers whose use is plain; it cannot be written to, since it may be
+        the frame's own.
 
     Raises
     ------
@@ -187,13 +189,20 @@ def ready(column: Column, found: Values, rows: np.ndarray) -> Any:
         return pd.Series(pd.Categorical.from_codes(codes, categories=levels))
     if column.kind == "text" and kind in ("text", "levels"):
         return pd.Series(np.asarray(values, dtype=object), dtype=object)
+    if column.kind == kind == "number" and column.use.plain:
+        if column.use.lenient:  # only then may rows be wanted that are missing
+            values = np.where(found.missing[rows], np.nan, values)
+        values = values.astype(np.float64, copy=False).view()
+        values.flags.writeable = False
+        return values
     if column.kind == "number" and numeric:
         integers = np.issubdtype(values.dtype, np.integer) and column.use.whole
         missing = found.missing[rows]  # only where the formula handles missing values itself
         values = values.astype(np.int64 if integers and not missing.any() else np.float64)
         if missing.any():
             values[missing] = np.nan
-        return pd.Series(values)
+        # Patsy looks at numbers in C() one by one, and at categories not at all.
+        return pd.Series(pd.Categorical(values) if column.use.boxed else values)
     if column.kind == "bool" and numeric and np.isin(values, (0, 1)).all():
         return pd.Series(values.astype(bool))
     was, now = _WORDS[column.kind], _WORDS[kind]
@@ -275,6 +284,9 @@ def _classify(name: str, series: Any) -> Values:
         codes, found = pd.factorize(series if arrow else series.to_numpy(dtype=object))
         categories = pd.Index(np.asarray(found, dtype=object), dtype=object)
         return Values("text", pd.Categorical.from_codes(codes, categories=categories), codes < 0)
+    if series.dtype == np.float64:
+        numbers = series.to_numpy()
+        return Values("number", numbers, np.isnan(numbers))
     missing = series.isna().to_numpy(dtype=bool)
     if kind == "boolean":
         return Values("bool", series.mask(missing, False).to_numpy(dtype=bool), missing)

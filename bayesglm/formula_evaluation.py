@@ -169,8 +169,9 @@ def evaluate(
     from patsy.build import build_design_matrices
 
     policy = KeepRows()
-    matrices = [np.ones((len(rows), len(info.column_names))) for info in infos]  # right without factors
     computed = [i for i, info in enumerate(infos) if info.factor_infos]
+    ones = [0 if info.factor_infos else len(rows) for info in infos]  # a right side without factors
+    matrices = [np.ones((n, len(info.column_names))) for n, info in zip(ones, infos, strict=True)]
     if computed:
         with _in_our_words(formula, infos, data, rows):
             built = build_design_matrices([_coding(infos[i]) for i in computed], data, NA_action=policy)
@@ -195,8 +196,11 @@ def refuse_infinite(X: np.ndarray, rows: np.ndarray, names: Sequence[str]) -> No
         Positions of the rows in the user's frame.
     names : sequence of str, length p
     """
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(X.sum()):
+            return
     finite = np.isfinite(X)
-    if not finite.all():
+    if not finite.all():  # a sum may also be too large
         row, column = np.argwhere(~finite)[0]
         raise ValueError(
             f"{names[column]} is infinite or not a number in row {rows[row]}; look for a logarithm of zero, "
