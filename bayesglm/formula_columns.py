@@ -213,12 +213,12 @@ def _codes(values: Any, levels: list[Any]) -> np.ndarray:
     """The position of each value among `levels`; -1 where it is none of them or missing."""
     import pandas as pd
 
-    known = pd.Index(levels, dtype=object)
     if not isinstance(values, pd.Categorical):
-        codes: np.ndarray = known.get_indexer(np.asarray(values, dtype=object))
+        codes: np.ndarray = pd.Index(levels, dtype=object).get_indexer(np.asarray(values, dtype=object))
         return codes
+    known = {level: code for code, level in enumerate(levels)}
     # Code -1, a missing value, looks up the last.
-    return np.append(known.get_indexer(np.asarray(values.categories, dtype=object)), -1)[values.codes]
+    return np.array([known.get(level, -1) for level in values.categories] + [-1], dtype=np.intp)[values.codes]
 
 
 def unknown_level(factor: str, values: Collection[Any], row: int, levels: Collection[Any]) -> ValueError:
