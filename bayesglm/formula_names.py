@@ -68,10 +68,11 @@ class Use:
     whole: bool
     #: only ever where a missing value is handled by the formula itself, as in ``np.isnan(x)``
     lenient: bool
+    # The rest is for speed only, and unknown to models pickled before it was there.
     #: only ever under operators, NumPy's ufuncs and I(), which serve arrays as well as a pandas Series
-    plain: bool = False
+    plain: bool = field(default=False, compare=False)
     #: only ever as ``C(x)``
-    boxed: bool = False
+    boxed: bool = field(default=False, compare=False)
 
 
 @dataclass
