@@ -192,7 +192,9 @@ class FormulaDesign:
         )
         dropped.warn()
         if not right.rowwise:
-            design._warn_of_company(X[-1], {name: series.iloc[-1:] for name, series in data.items()})
+            design._warn_of_company(
+                X[-1], {name: ready(columns[name], found[name], rows[-1:]) for name in data}
+            )
         kept = np.zeros(source.n_rows, dtype=bool)
         kept[rows] = True
         return design, FormulaData(X, response, kept)
@@ -218,8 +220,11 @@ class FormulaDesign:
             at fit, or a term is infinite.
         """
         matrix, rows, n_rows = self._evaluated(frame, self._right, self._right_columns)
+        known = self._without_intercept(matrix, rows)
+        if len(rows) == n_rows:
+            return known
         X = np.full((n_rows, len(self.columns)), np.nan)
-        X[rows] = self._without_intercept(matrix, rows)
+        X[rows] = known
         return X
 
     def response_of(self, frame: Any) -> np.ndarray:

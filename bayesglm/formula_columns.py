@@ -26,8 +26,13 @@ class Values:
     """One column as found in a frame: what it holds, and where nothing."""
 
     kind: str
+    #: ndarray, or pandas.Categorical of "levels" and of "text"
     values: Any
     missing: np.ndarray
+
+    def at(self, rows: np.ndarray) -> Any:
+        """The values in `rows` (positions that increase), without a copy where that is all of them."""
+        return self.values if len(rows) == len(self.values) else self.values[rows]
 
 
 class Frame:
@@ -130,9 +135,11 @@ def remember(use: Use, found: Values, rows: np.ndarray) -> Column:
         return Column(use, "levels", tuple(found.values.categories))
     levels: tuple[Any, ...] | None = None
     if use.alone and found.kind == "text":
-        levels = tuple(sorted({str(value) for value in found.values[rows]}))
+        values = found.at(rows)
+        held = np.flatnonzero(np.bincount(values.codes, minlength=len(values.categories)))
+        levels = tuple(sorted(str(level) for level in values.categories[held]))
     elif use.alone and use.whole and found.kind == "number":  # C(x)
-        levels = tuple(np.unique(found.values[rows]))
+        levels = tuple(np.unique(found.at(rows)))
     if levels is not None and len(levels) > max(_MANY, 0.9 * len(rows)):
         raise ValueError(  # before patsy makes about as many columns as there are rows
             f"column {use.name!r} has {len(levels)} different values in {len(rows)} rows, too many for a "
@@ -155,7 +162,9 @@ def ready(column: Column, found: Values, rows: np.ndarray) -> Any:
 
     Returns
     -------
-    pandas.Series, shape (len(rows),)
+    pandas.Series or ndarray, shape (len(rows),)
+        An array, which is faster, of numbers whose use is plain; it cannot be written to, since it may be
+        the frame's own.
 
     Raises
     ------
@@ -164,33 +173,52 @@ def ready(column: Column, found: Values, rows: np.ndarray) -> Any:
     """
     import pandas as pd
 
-    name, kind, values = column.use.name, found.kind, found.values[rows]
+    name, kind, values = column.use.name, found.kind, found.at(rows)
     numeric = kind in ("number", "bool")
     if kind == "levels" and column.kind == "levels" and tuple(values.categories) == column.levels:
         return pd.Series(values)
     if column.kind == "levels" and (column.use.alone or kind in ("text", "levels")):
-        values, levels = np.asarray(values, dtype=object), list(column.levels or ())
-        codes = pd.Index(levels, dtype=object).get_indexer(values)
+        levels = list(column.levels or ())
+        codes = _codes(values, levels)
         unknown = np.flatnonzero((codes < 0) & ~found.missing[rows])
         if len(unknown) and column.use.alone:
             raise unknown_level(name, values[unknown], rows[unknown[0]], levels)
         if len(unknown):  # inside an expression such as g == "a" any value will do
             levels += sorted(set(values[unknown]), key=str)
-            codes = pd.Index(levels, dtype=object).get_indexer(values)
+            codes = _codes(values, levels)
         return pd.Series(pd.Categorical.from_codes(codes, categories=levels))
     if column.kind == "text" and kind in ("text", "levels"):
         return pd.Series(np.asarray(values, dtype=object), dtype=object)
+    if column.kind == kind == "number" and column.use.plain:
+        if column.use.lenient:  # only then may rows be wanted that are missing
+            values = np.where(found.missing[rows], np.nan, values)
+        values = values.astype(np.float64, copy=False).view()
+        values.flags.writeable = False
+        return values
     if column.kind == "number" and numeric:
         integers = np.issubdtype(values.dtype, np.integer) and column.use.whole
         missing = found.missing[rows]  # only where the formula handles missing values itself
         values = values.astype(np.int64 if integers and not missing.any() else np.float64)
         if missing.any():
             values[missing] = np.nan
-        return pd.Series(values)
+        # Patsy looks at numbers in C() one by one, and at categories not at all.
+        return pd.Series(pd.Categorical(values) if column.use.boxed else values)
     if column.kind == "bool" and numeric and np.isin(values, (0, 1)).all():
         return pd.Series(values.astype(bool))
     was, now = _WORDS[column.kind], _WORDS[kind]
     raise ValueError(f"column {name!r} held {was} at fit and now holds {now}; convert it to {was}")
+
+
+def _codes(values: Any, levels: list[Any]) -> np.ndarray:
+    """The position of each value among `levels`; -1 where it is none of them or missing."""
+    import pandas as pd
+
+    if not isinstance(values, pd.Categorical):
+        codes: np.ndarray = pd.Index(levels, dtype=object).get_indexer(np.asarray(values, dtype=object))
+        return codes
+    known = {level: code for code, level in enumerate(levels)}
+    # Code -1, a missing value, looks up the last.
+    return np.array([known.get(level, -1) for level in values.categories] + [-1], dtype=np.intp)[values.codes]
 
 
 def unknown_level(factor: str, values: Collection[Any], row: int, levels: Collection[Any]) -> ValueError:
@@ -248,14 +276,20 @@ def _classify(name: str, series: Any) -> Values:
     """Sort a column into one of the four kinds by its dtype, or by what it holds if that is ``object``."""
     import pandas as pd
 
-    dtype, missing = series.dtype, series.isna().to_numpy(dtype=bool)
-    if isinstance(dtype, pd.CategoricalDtype):
-        return Values("levels", series.array, missing)
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        return Values("levels", series.array, series.array.codes < 0)
     kind = pd.api.types.infer_dtype(series, skipna=True)
+    if kind == "string":
+        arrow = getattr(series.dtype, "storage", None) == "pyarrow"
+        codes, found = pd.factorize(series if arrow else series.to_numpy(dtype=object))
+        categories = pd.Index(np.asarray(found, dtype=object), dtype=object)
+        return Values("text", pd.Categorical.from_codes(codes, categories=categories), codes < 0)
+    if series.dtype == np.float64:
+        numbers = series.to_numpy()
+        return Values("number", numbers, np.isnan(numbers))
+    missing = series.isna().to_numpy(dtype=bool)
     if kind == "boolean":
         return Values("bool", series.mask(missing, False).to_numpy(dtype=bool), missing)
-    if kind == "string":
-        return Values("text", series.to_numpy(dtype=object), missing)
     if kind == "integer":
         integers = series.mask(missing, 0)  # rows that are missing are never read
         if integers.min() >= -_LARGEST and integers.max() <= _LARGEST:

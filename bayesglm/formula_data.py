@@ -8,6 +8,7 @@ a model do no more than its formula could, written by whoever loads the file.
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -111,11 +112,12 @@ def from_data(data: Any) -> FormulaDesign:
     columns = [_column(value, formula) for value in right_columns]
     responses = [_column(value, formula) for value in left_columns]
     right_codes = [factor.code for term in parsed.right for factor in term.factors]
-    found = _judged(right_codes, columns, formula, namespace)
+    columns, found = _judged(right_codes, columns, formula, namespace)
     left_terms: list[Any] = []
     if parsed.left is not None and parsed.bare_response is None:
         left_terms = [parsed.left_term]
-        found |= _judged([parsed.left.code], responses, formula, namespace)
+        responses, helpers_of_left = _judged([parsed.left.code], responses, formula, namespace)
+        found |= helpers_of_left
     else:
         expected = [] if parsed.left is None else [parsed.bare_response]
         if [column.use.name for column in responses] != expected:
@@ -154,13 +156,15 @@ def _parsed(formula: str, intercept: bool) -> Parsed:
 
 def _judged(
     codes: Collection[str], columns: Sequence[Column], formula: str, namespace: Mapping[str, Any]
-) -> set[str]:
-    """Judge the code of one side and return the names of the user's objects in it."""
+) -> tuple[list[Column], set[str]]:
+    """Judge the code of one side; return its columns, knowing how they may be read, and the user's names."""
     names = [column.use.name for column in columns]
     found = survey(codes, formula, names, namespace)
     if list(found.uses) != names:
         raise _damaged(formula, "its columns are not those that it reads")
-    return set(found.helpers)
+    known = zip(columns, found.uses.values(), strict=True)
+    columns = [replace(c, use=replace(c.use, plain=use.plain, boxed=use.boxed)) for c, use in known]
+    return columns, set(found.helpers)
 
 
 # -- the user's constants and functions ------------------------------------------------------------------

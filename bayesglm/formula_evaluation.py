@@ -37,7 +37,7 @@ class KeepRows:
         values = np.asarray(values)
         if np.iscomplexobj(values):
             raise TypeError("a term is complex; use its real part or its absolute value")
-        missing: np.ndarray = np.isnan(values).any(axis=1)
+        missing: np.ndarray = np.isnan(values[:, 0]) if values.shape[1] == 1 else np.isnan(values).any(axis=1)
         return missing
 
     def handle_NA(  # noqa: N802
@@ -47,7 +47,57 @@ class KeepRows:
         for origin, mask in zip(origins, masks, strict=True):
             if mask.any():
                 self.lost[origin.relevant_code()] = mask
-        return [np.where(value < 0, 0, value) if value.ndim == 1 else value for value in values]
+        # Patsy looks the codes up once a column: faster in the integers that NumPy indexes with.
+        return [np.maximum(value, 0).astype(np.intp) if value.ndim == 1 else value for value in values]
+
+
+class _Coding:
+    """Stands in for the environment of a factor whose levels are known: its values come out as codes.
+
+    Patsy is quick with pandas' categories, but looks at the values one by one where they are wrapped in
+    ``C()``, or are anything else.
+    """
+
+    def __init__(self, environment: Any, levels: tuple[Any, ...]):
+        self._environment, self._levels = environment, levels
+
+    def eval(self, *args: Any, **kwargs: Any) -> Any:
+        """Evaluate code as the environment does; what cannot be coded is left for patsy to refuse."""
+        import pandas as pd
+
+        value = self._environment.eval(*args, **kwargs)
+        data = value
+        if type(value).__name__ == "_CategoricalBox":
+            if value.levels is not None and tuple(value.levels) != self._levels:
+                return value
+            data = value.data
+        dtype = getattr(data, "dtype", None)
+        if isinstance(dtype, pd.CategoricalDtype) and tuple(dtype.categories) == self._levels:
+            return data
+        if dtype is None or dtype.kind == "b" or np.ndim(data) != 1:
+            return value
+        values, levels = np.asarray(data, dtype=object), pd.Index(self._levels, dtype=object)
+        try:
+            codes = levels.get_indexer(values)
+        except (TypeError, pd.errors.InvalidIndexError):  # values without hash, levels given twice
+            return value
+        policy = KeepRows()
+        if not all(policy.is_categorical_NA(unknown) for unknown in values[codes < 0]):
+            return value
+        return pd.Categorical.from_codes(codes, categories=levels)
+
+
+def _coding(info: Any) -> Any:
+    """A DesignInfo like `info`, whose factors with levels are evaluated to codes."""
+    from patsy import DesignInfo
+    from patsy.design_info import FactorInfo
+
+    known = dict(info.factor_infos)
+    for factor, one in known.items():
+        if one.type == "categorical":
+            state = {**one.state, "eval_env": _Coding(one.state["eval_env"], one.categories)}
+            known[factor] = FactorInfo(factor, "categorical", state, categories=one.categories)
+    return DesignInfo(info.column_names, known, info.term_codings)
 
 
 def learn_factors(
@@ -119,11 +169,12 @@ def evaluate(
     from patsy.build import build_design_matrices
 
     policy = KeepRows()
-    matrices = [np.ones((len(rows), len(info.column_names))) for info in infos]  # right without factors
     computed = [i for i, info in enumerate(infos) if info.factor_infos]
+    ones = [0 if info.factor_infos else len(rows) for info in infos]  # a right side without factors
+    matrices = [np.ones((n, len(info.column_names))) for n, info in zip(ones, infos, strict=True)]
     if computed:
         with _in_our_words(formula, infos, data, rows):
-            built = build_design_matrices([infos[i] for i in computed], data, NA_action=policy)
+            built = build_design_matrices([_coding(infos[i]) for i in computed], data, NA_action=policy)
         for i, matrix in zip(computed, built, strict=True):
             matrices[i] = np.asarray(matrix)
             if len(matrix) != len(rows):
@@ -145,8 +196,11 @@ def refuse_infinite(X: np.ndarray, rows: np.ndarray, names: Sequence[str]) -> No
         Positions of the rows in the user's frame.
     names : sequence of str, length p
     """
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(X.sum()):
+            return
     finite = np.isfinite(X)
-    if not finite.all():
+    if not finite.all():  # a sum may also be too large
         row, column = np.argwhere(~finite)[0]
         raise ValueError(
             f"{names[column]} is infinite or not a number in row {rows[row]}; look for a logarithm of zero, "

@@ -68,6 +68,11 @@ class Use:
     whole: bool
     #: only ever where a missing value is handled by the formula itself, as in ``np.isnan(x)``
     lenient: bool
+    # The rest is for speed only, and unknown to models pickled before it was there.
+    #: only ever under operators, NumPy's ufuncs and I(), which serve arrays as well as a pandas Series
+    plain: bool = field(default=False, compare=False)
+    #: only ever as ``C(x)``
+    boxed: bool = field(default=False, compare=False)
 
 
 @dataclass
@@ -230,11 +235,11 @@ class _Judge:
     def _use(self, name: str, node: ast.AST, above: tuple[ast.AST, ...]) -> None:
         self.uses_columns = True
         calls = [a for a in above if isinstance(a, ast.Call)]
-        alone = not above
+        alone, boxed = not above, False
         if len(above) == 1 and calls and is_call_of(calls[0], "C"):
             # With levels given by the formula the column's own do not count.
             given = len(calls[0].args) > 2 or any(word.arg == "levels" for word in calls[0].keywords)
-            alone = calls[0].args[:1] == [node] and not given
+            alone = boxed = calls[0].args[:1] == [node] and not given
         whole = any(
             isinstance(a, ast.Subscript)
             or (isinstance(a, ast.BinOp) and isinstance(a.op, _BIT_OPERATORS))
@@ -246,9 +251,16 @@ class _Judge:
             for a in above
         )
         lenient = any(isinstance(c.func, ast.Attribute) and c.func.attr in _LENIENT_CALLS for c in calls)
-        before = self.found.uses.get(name, Use(name, True, False, True))
+        plain = all(isinstance(a, ast.BinOp | ast.UnaryOp | ast.Compare) or _is_elementwise(a) for a in above)
+        first = Use(name, alone=True, whole=False, lenient=True, plain=True, boxed=True)
+        before = self.found.uses.get(name, first)
         self.found.uses[name] = Use(
-            name, before.alone and alone, before.whole or whole, before.lenient and lenient
+            name,
+            alone=before.alone and alone,
+            whole=before.whole or whole,
+            lenient=before.lenient and lenient,
+            plain=before.plain and plain and not whole,
+            boxed=before.boxed and boxed,
         )
 
     def _refuse(self, piece: str, reason: str) -> NoReturn:
@@ -272,6 +284,16 @@ class _Judge:
             near = difflib.get_close_matches(name, [*_patsy_names(), *self.namespace], n=1)
             hint = f"did you mean {near[0]}(...)?" if near else "pass it in formula_namespace"
         raise ValueError(f"formula {self.formula!r}: there is no function {name!r}; {hint}")
+
+
+def _is_elementwise(node: ast.AST) -> bool:
+    """Whether this is a call of I() or of one of NumPy's ufuncs."""
+    if not isinstance(node, ast.Call):
+        return False
+    if isinstance(node.func, ast.Attribute):
+        ours = isinstance(node.func.value, ast.Name) and node.func.value.id == "np"
+        return ours and isinstance(getattr(np, node.func.attr, None), np.ufunc)
+    return is_call_of(node, "I")
 
 
 def _patsy_names() -> Collection[str]:

@@ -39,6 +39,21 @@ def learn(formula, frame, y=None, **options):
         return FormulaDesign.learn(formula, frame, y, **options)
 
 
+def test_a_formula_cannot_write_into_the_frame(frame):
+    before = frame.copy(deep=True)
+    with pytest.raises(ValueError, match=r"term 'np.log\(x, z\)' cannot be computed: .*read-only"):
+        learn("y ~ z + np.log(x, z)", frame)
+    pd.testing.assert_frame_equal(frame, before)
+
+
+def test_missing_integers_that_the_formula_handles(frame):
+    frame["k"] = frame["k"].astype("Int64")
+    frame.iloc[[3, 8], frame.columns.get_loc("k")] = pd.NA
+    design, data = learn("y ~ np.isnan(k)", frame)
+    np.testing.assert_array_equal(data.X[:, 0], np.isin(np.arange(N), [3, 8]))
+    np.testing.assert_array_equal(design.transform(frame), data.X)
+
+
 def decade(x):
     return (x // 10).astype(int)
 
@@ -67,6 +82,11 @@ FORMULAS = [
     "y ~ C(k, Diff)",
     "y ~ C(g, levels=['c', 'b', 'a'])",
     "y ~ C(k % 2)",
+    "y ~ C(k) + x",
+    "y ~ k + C(k)",
+    "y ~ C(x > 1) + C(b)",
+    "y ~ C(cat, levels=['v', 'u', 'w'])",
+    "y ~ np.maximum(x, -z) + np.hypot(x, k):C(k, Sum) + I(k // 2)",
     "y ~ center(x) + standardize(z) + scale(x)",
     "y ~ bs(x, df=4)",
     "y ~ bs(x, knots=[0.5, 1.0], degree=2, include_intercept=True)",

@@ -7,12 +7,8 @@ alternately.
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,6 +16,7 @@ from joblib import cpu_count
 from sklearn.datasets import load_diabetes
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.model_selection import GridSearchCV
+from timing import in_fresh_process, milliseconds, run_sections, times
 from workloads import autoregressive, regression, tutorial
 
 from bayesglm import BayesianLinearRegression, HalfCauchy, Normal
@@ -33,23 +30,6 @@ TUTORIAL: dict[str, Any] = {
     "sigma_prior": HalfCauchy(10),
     "draws": 3000,
 }
-
-
-def times(calls: list[Callable[[], Any]], repeats: int) -> list[np.ndarray]:
-    """Return the seconds of each call, made in turn ``repeats`` times after one that is not counted."""
-    for call in calls:
-        call()
-    out = np.empty((len(calls), repeats))
-    for r in range(repeats):
-        for i, call in enumerate(calls):
-            start = time.perf_counter()
-            call()
-            out[i, r] = time.perf_counter() - start
-    return list(out)
-
-
-def milliseconds(seconds: np.ndarray) -> str:
-    return f"{1e3 * np.median(seconds):8.1f} ms ({1e3 * seconds.min():.1f})"
 
 
 def tutorial_model() -> None:
@@ -139,7 +119,7 @@ def memory() -> None:
         "BayesianLinearRegression().fit(X, y)\n"
         "print(tracemalloc.get_traced_memory()[1] / 2**20)"
     )
-    print(f"1,000,000 x 50 (400 MB): {float(_python(code)):.0f} MB beyond the data, aim 100")
+    print(f"1,000,000 x 50 (400 MB): {float(in_fresh_process(code)):.0f} MB beyond the data, aim 100")
 
 
 def grid_search() -> None:
@@ -160,7 +140,7 @@ def start_up() -> None:
         "import time; import sklearn.linear_model; start = time.perf_counter(); import bayesglm\n"
         "print(time.perf_counter() - start)"
     )
-    own = sorted(float(_python(code)) for _ in range(7))[3]
+    own = sorted(float(in_fresh_process(code)) for _ in range(7))[3]
     print(f"import bayesglm after sklearn.linear_model: {own:.3f} s, aim 0.1")
     fresh = (
         "import numpy as np; from bayesglm import BayesianLinearRegression, Normal, HalfCauchy\n"
@@ -175,16 +155,9 @@ def start_up() -> None:
         spent = []
         for _ in range(7):
             start = time.perf_counter()
-            _python(script)
+            in_fresh_process(script)
             spent.append(time.perf_counter() - start)
         print(f"fresh process, {name}: {np.median(spent):.2f} s" + (f", aim {aim}" if aim else ""))
-
-
-def _python(code: str) -> str:
-    """Return what a fresh interpreter prints."""
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
-    return run.stdout
 
 
 SECTIONS = [
@@ -200,7 +173,4 @@ SECTIONS = [
 ]
 
 if __name__ == "__main__":
-    wanted = sys.argv[1:] or [section.__name__ for section in SECTIONS]
-    for section in SECTIONS:
-        if section.__name__ in wanted:
-            section()
+    run_sections(SECTIONS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 
@@ -28,3 +30,19 @@ def autoregressive(n: int, p: int, correlation: float) -> tuple[np.ndarray, np.n
     for j in range(1, p):
         X[:, j] = correlation * X[:, j - 1] + np.sqrt(1.0 - correlation**2) * X[:, j]
     return X, X @ rng.standard_normal(p) + rng.standard_normal(n)
+
+
+def groups(n: int, kind: str) -> Any:
+    """Return a frame of ``n`` rows: numbers x, z, w and y; g of 8 and h of 3 levels, as ``kind`` of column.
+
+    ``kind`` is a dtype of pandas: ``"object"``, ``"str"`` or ``"category"``.
+    """
+    import pandas as pd
+
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": rng.normal(size=n), "z": rng.uniform(1.0, 2.0, n), "w": rng.normal(size=n)})
+    frame["y"] = 1.0 + 2.0 * frame["x"] + np.log(frame["z"]) + rng.normal(size=n)
+    for name, levels in [("g", [f"level {i}" for i in range(8)]), ("h", list("abc"))]:
+        values = np.array(levels, dtype=object)[rng.integers(0, len(levels), n)]
+        frame[name] = pd.Series(values, dtype="object").astype(kind)
+    return frame
