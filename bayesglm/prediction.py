@@ -7,6 +7,7 @@ Rows are worked through in blocks, and the answer for a row does not depend on t
 """
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, Protocol, runtime_checkable
@@ -16,11 +17,13 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 
 from bayesglm.mixture_quantiles import ROOT_2PI, component_quantiles, spread_of
+from bayesglm.parallel import one_blas_thread
 
 # Bytes of temporaries a block of rows may need (one row with all components is the least): small enough for
 # a processor's cache, measured up to 1.5 times faster than 32 MB, and large enough to hide NumPy's overhead.
 _BUDGET = 4 * 2**20
 _LIVE_ARRAYS = 8
+_MANY_ROWS = 10_000
 
 
 class MixtureSource(Protocol):
@@ -100,9 +103,11 @@ def moments(source: MixtureSource, X: np.ndarray, kind: str = "response") -> tup
     mean = np.full(X.shape[0], np.nan)
     sd = np.full(X.shape[0], np.nan)
     if kind == "response" and isinstance(source, ExactMoments):
-        for start, block in dense_blocks(X, X.shape[1]):
-            here = slice(start, start + len(block))
-            mean[here], sd[here] = source.moments(block)
+        # Many small products: threads of BLAS would spend their time waiting for each other.
+        with one_blas_thread() if X.shape[0] > _MANY_ROWS else nullcontext():
+            for start, block in dense_blocks(X, X.shape[1]):
+                here = slice(start, start + len(block))
+                mean[here], sd[here] = source.moments(block)
         return mean, sd
     for rows, weights, means, sds in blocks(source, X, kind):
         mean[rows] = means @ weights

@@ -183,7 +183,7 @@ def gather(X: Any, Y: np.ndarray, weights: np.ndarray | None = None, *, n_thread
     -------
     Moments
         The same to the last bit in whatever order the rows come, for X and Y of up to
-        `bayesglm.inference.canonical.LARGEST` numbers.
+        `bayesglm.inference.canonical.LARGEST` numbers in `MOST_ROWS` rows.
 
     Raises
     ------
@@ -194,7 +194,8 @@ def gather(X: Any, Y: np.ndarray, weights: np.ndarray | None = None, *, n_thread
     n_rows = len(Y) if weights is None else int(np.count_nonzero(weights))
     if 8.0 * len(Y) * (p + Y.shape[1]) < THREADED_BYTES:
         n_threads = 1
-    if max(X.nnz if sparse.issparse(X) else X.size, len(Y)) + Y.size <= canonical.LARGEST:
+    size = (X.nnz if sparse.issparse(X) else X.size) + Y.size
+    if size <= canonical.LARGEST and len(Y) <= canonical.MOST_ROWS:
         X, Y, weights = canonical.canonical_rows(X, Y, weights)
     elif sparse.issparse(X):
         X = sparse.csr_array(X)
