@@ -221,21 +221,20 @@ def _canonical_rotation(basis: np.ndarray, cosine: np.ndarray, sine: np.ndarray)
     The sign of a coordinate is arbitrary, and among coordinates of equal cosine (those that the data do not
     inform, or the dummies of a balanced design) any rotation will do: rounding chooses. Chosen here instead,
     equal data give equal draws: such coordinates are turned towards fixed directions (random ones, since any
-    that mean something, such as single columns, can be orthogonal to them all), and all point to where they
-    are largest.
+    that mean something, such as single columns, can be orthogonal or alike to them all), and all point to one
+    side.
     """
     k = len(cosine)
     rotation = np.eye(k)
+    towards = np.random.Generator(np.random.PCG64(0)).standard_normal((k, k + 1))
     near = 64.0 * EPS * k
     apart = (np.abs(np.diff(cosine)) > near) | (np.abs(np.diff(sine)) > near)
     for group in np.split(np.arange(k), np.flatnonzero(apart) + 1):
         if len(group) > 1:
-            directions = np.random.Generator(np.random.PCG64(0)).standard_normal((k, len(group)))
-            rotation[np.ix_(group, group)] = np.linalg.qr(basis[:, group].T @ directions)[0]
-    turned = basis @ rotation
-    if k:
-        rotation *= np.sign(turned[np.argmax(np.abs(turned), axis=0), np.arange(k)])
-    return rotation
+            rotation[np.ix_(group, group)] = np.linalg.qr(basis[:, group].T @ towards[:, 1 : len(group) + 1])[
+                0
+            ]
+    return rotation * np.where(towards[:, 0] @ basis @ rotation < 0.0, -1.0, 1.0)
 
 
 def _divided(values: np.ndarray, by: np.ndarray) -> np.ndarray:
