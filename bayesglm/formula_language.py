@@ -88,8 +88,9 @@ def parse(formula: str, intercept: bool = True) -> Parsed:
             _refuse_foreign_syntax(factor.code, formula)
     if len(left) > 1 or (left and len(left[0].factors) != 1):
         raise ValueError(
-            f"formula {formula!r} must have one response on its left side, a column or an expression; "
-            "several are not supported yet, so fit one model for each, or write I(a + b) for a sum"
+            f"formula {formula!r} must have one response on its left side, a column or an expression; several "
+            "are passed as y, a formula without a left side given, as in fit(df, df[['a', 'b']]), and a sum is "
+            "written I(a + b)"
         )
     _warn_of_empty_powers(tree, formula)
     if not intercept:

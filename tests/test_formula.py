@@ -189,8 +189,8 @@ def test_response_given(frame):
         ("cat ~ x", None, "response 'cat' must be one column of numbers"),
         ("I(b) ~ x", None, "response 'I\\(b\\)' must be one column of numbers"),
         ("np.column_stack([y, z]) ~ x", None, "must be one column of numbers"),
-        ("y + z ~ x", None, "several are not supported yet"),
-        ("y:z ~ x", None, "several are not supported yet"),
+        ("y + z ~ x", None, "several are passed as y"),
+        ("y:z ~ x", None, "several are passed as y"),
         (
             "Y ~ x",
             None,

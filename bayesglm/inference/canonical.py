@@ -54,10 +54,10 @@ def canonical_rows(
         hashes += hash_rows(X, 0)
     # Among equal rows by weight, so that their sum does not depend on the order either.
     order = np.argsort(hashes) if weights is None else np.lexsort((weights, hashes))
-    # Adding zero makes -0.0, which equals 0.0 and has another sign, the same.
-    hashes, X, Y = hashes[order], X[order], Y[order] + 0.0
+    hashes, X, Y = hashes[order], X[order], Y[order]
     if not sparse.issparse(X):
-        X += 0.0
+        X += 0.0  # makes -0.0, which equals 0.0 and has another sign, the same
+    Y += 0.0
     weights = None if weights is None else weights[order]
     again = np.flatnonzero(hashes[1:] == hashes[:-1]) + 1
     again = again[_equal(X, again) & np.all(Y[again] == Y[again - 1], axis=1)]

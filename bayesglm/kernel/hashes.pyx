@@ -15,13 +15,13 @@ cdef inline uint64_t mix(uint64_t word) noexcept nogil:
     return word ^ (word >> 33)
 
 
-cdef inline uint64_t hash_of(double value, uint64_t column) noexcept nogil:
-    """Return a hash of a number in a column; that of zero, of either sign, is zero."""
+cdef inline uint64_t hash_of(double value, uint64_t key) noexcept nogil:
+    """Return a hash of a number in the column of a key; that of zero, of either sign, is zero."""
     cdef uint64_t bits
     if value == 0.0:
         return 0
     memcpy(&bits, &value, sizeof(bits))
-    return mix(bits + mix(column + 1))
+    return mix(bits + key)
 
 
 def hash_rows(const double[:, ::1] values, Py_ssize_t first):
@@ -36,12 +36,15 @@ def hash_rows(const double[:, ::1] values, Py_ssize_t first):
     cdef Py_ssize_t i, j
     found = np.zeros(values.shape[0], dtype=np.uint64)
     cdef uint64_t[::1] out = found
+    cdef uint64_t[::1] keys = np.empty(values.shape[1], dtype=np.uint64)
     cdef uint64_t total
     with nogil:
+        for j in range(values.shape[1]):
+            keys[j] = mix(first + j + 1)
         for i in range(values.shape[0]):
             total = 0
             for j in range(values.shape[1]):
-                total += hash_of(values[i, j], first + j)
+                total += hash_of(values[i, j], keys[j])
             out[i] = total
     return found
 
@@ -62,5 +65,5 @@ def hash_sparse_rows(const double[::1] data, const long long[::1] indices, const
     with nogil:
         for i in range(starts.shape[0] - 1):
             for j in range(starts[i], starts[i + 1]):
-                out[i] += hash_of(data[j], indices[j])
+                out[i] += hash_of(data[j], mix(<uint64_t>indices[j] + 1))
     return found

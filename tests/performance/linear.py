@@ -102,7 +102,7 @@ def flat_in_rows() -> None:
 def diagnostics() -> None:
     """Convergence diagnostics against the sampling they judge, on one thread each."""
     model = BayesianLinearRegression(random_state=0, n_jobs=1).fit(*autoregressive(10_000, 50, 0.95))
-    stacked, route, settings = model.posterior_.stacked(), model._route, model.posterior_.settings
+    stacked, route, settings = model.posterior_.stacked(), model._routes[0], model.posterior_.settings
     judging, sampling = times([lambda: diagnose(stacked), lambda: route.more(1000, settings)], 15)
     print(f"p = 50, 4 x 1000 draws: diagnostics {milliseconds(judging)}, sampling {milliseconds(sampling)}")
 
