@@ -118,7 +118,9 @@ def test_equal_data_become_the_same_to_the_last_bit(weighted, layout):
     rng = np.random.default_rng(1)
     for _ in range(5):
         order = rng.permutation(80)
-        again = canonical_rows(LAYOUTS[layout](X[order]), Y[order], None if weights is None else weights[order])
+        again = canonical_rows(
+            LAYOUTS[layout](X[order]), Y[order], None if weights is None else weights[order]
+        )
         assert bits(again) == expected
 
 
@@ -131,7 +133,9 @@ def test_counts_are_repeated_rows_and_zero_is_absence(layout):
     change = LAYOUTS[layout]
     weighted = canonical_rows(change(X), Y, counts.astype(float))
     assert bits(canonical_rows(change(X[repeated]), Y[repeated], None)) == bits(weighted)
-    assert bits(canonical_rows(change(X[counts > 0]), Y[counts > 0], counts[counts > 0] * 1.0)) == bits(weighted)
+    assert bits(canonical_rows(change(X[counts > 0]), Y[counts > 0], counts[counts > 0] * 1.0)) == bits(
+        weighted
+    )
     assert len(weighted[1]) == np.count_nonzero(counts)
 
 
@@ -139,7 +143,9 @@ def test_weights_are_given_back_only_where_they_say_something():
     X, Y = np.random.default_rng(0).normal(size=(30, 3)), np.zeros((30, 1))
     assert canonical_rows(X, Y, None)[2] is None
     np.testing.assert_array_equal(canonical_rows(X, Y, np.ones(30))[2], np.ones(30))
-    np.testing.assert_array_equal(np.sort(canonical_rows(np.r_[X, X[:1]], np.zeros((31, 1)), None)[2])[-2:], [1, 2])
+    np.testing.assert_array_equal(
+        np.sort(canonical_rows(np.r_[X, X[:1]], np.zeros((31, 1)), None)[2])[-2:], [1, 2]
+    )
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

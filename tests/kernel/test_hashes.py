@@ -61,13 +61,13 @@ def test_the_place_of_a_number_matters():
 
 STRUCTURED = {
     "counting": lambda: np.arange(1_000_000.0)[:, np.newaxis],
-    "small integers": lambda: (
-        np.stack(np.meshgrid(*[np.arange(10.0)] * 6, indexing="ij"), axis=-1).reshape(-1, 6)
+    "small integers": lambda: np.stack(np.meshgrid(*[np.arange(10.0)] * 6, indexing="ij"), axis=-1).reshape(
+        -1, 6
     ),
     "dummies": lambda: ((np.arange(1 << 20)[:, np.newaxis] >> np.arange(20)) & 1).astype(float),
-    "one unit in the last place": lambda: (
-        (np.float64(1.0).view(np.int64) + np.arange(1_000_000)).view(np.float64)[:, np.newaxis]
-    ),
+    "one unit in the last place": lambda: (np.float64(1.0).view(np.int64) + np.arange(1_000_000)).view(
+        np.float64
+    )[:, np.newaxis],
     "small multiples and their negatives": lambda: np.stack(
         [0.1 * np.arange(1_000_000), -0.1 * np.arange(1_000_000)], axis=1
     ),
