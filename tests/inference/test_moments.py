@@ -247,7 +247,7 @@ def test_few_or_no_columns(p):
 
 
 @pytest.mark.parametrize("problem", [p for p in nist.PROBLEMS if p is not nist.FILIP], ids=lambda p: p.name)
-def test_nist_problems_in_three_parts_keep_their_digits(problem):
+def test_nist_problems_in_three_parts_keep_their_digits(monkeypatch, problem):
     X, Y = problem.X, problem.target[:, np.newaxis]
 
     def reached(found):
@@ -260,8 +260,9 @@ def test_nist_problems_in_three_parts_keep_their_digits(problem):
             )
         return digits([*([level] if problem.intercept else []), *coef], problem.estimates)
 
-    # What the whole reaches beyond 13 digits it owes to luck.
-    whole = min(reached(gather(X, Y)), 13.0)
-    for seed in range(5):
-        order = np.random.default_rng(seed).permutation(len(X))
-        assert reached(merged(X, Y, None, np.array_split(order, 3))) >= whole - 1.0
+    # In the one canonical order the whole may be lucky; in others it is as good as its rows are conditioned.
+    orders = [np.random.default_rng(seed).permutation(len(X)) for seed in range(10)]
+    with monkeypatch.context() as patch:
+        patch.setattr(canonical, "LARGEST", 0)
+        whole = min(reached(gather(X[order], Y[order])) for order in orders)
+    assert min(reached(merged(X, Y, None, np.array_split(order, 3))) for order in orders) >= whole - 1.0
