@@ -246,18 +246,22 @@ class BayesianRegressor(CallbackSupportMixin, PosteriorPredictor, PosteriorAcces
     ) -> Moments:
         """Read the rows once and return their moments, with those of ``before``."""
         again = before is not None
+        if again and self.formula != (None if self._design is None else self._design.formula):
+            raise ValueError(
+                f"formula={self.formula!r} is another than that of the rows before: use fit to begin anew."
+            )
         weights_type = check_choice(self.weights_type, "weights_type", ("frequency", "precision"))
         if self.formula is None:
             design, terms = None, {}
             rows, Y = check_arrays(self, X, y, reset=not again)
             features = tuple(getattr(self, "feature_names_in_", [f"x{i}" for i in range(rows.shape[1])]))
             weights = check_weights(sample_weight, len(Y), weights_type)
-            responses = response_names(y, Y)
+            responses = response_names(y, Y, self._responses if again else None)
         elif again:
             design, terms, features = self._design, self._terms, self._features
             assert design is not None
             data = design.more(X, y)
-            responses = self._responses
+            responses = self._responses if data.y.ndim == 1 else response_names(y, data.y, self._responses)
         else:
             design, data = FormulaDesign.learn(
                 self.formula,
@@ -423,7 +427,10 @@ def _check_alike(estimator: Any, other: Any, which: str) -> None:
                 f"{which} was fitted to other {what}, {list_names(theirs)} instead of {list_names(mine)}: fit all "
                 "to the same (a factor whose levels differ can name them, as in C(g, levels=[...]))."
             )
-    if estimator._design is not None and not learnt_the_same(estimator._design, other._design):
+    designs = estimator._design, other._design
+    if (designs[0] is None) != (designs[1] is None):
+        raise ValueError(f"{which} has {'no' if designs[1] is None else 'a'} formula: merge equals.")
+    if estimator._design is not None and not learnt_the_same(*designs):
         raise ValueError(
             f"{which} has a formula that learnt something else from its rows, such as the mean in center(x): let "
             "one estimator see all rows by partial_fit, or use terms that learn nothing."

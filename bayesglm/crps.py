@@ -36,7 +36,7 @@ def crps(source: MixtureSource, X: np.ndarray, y: np.ndarray) -> np.ndarray:
     ----------
     source : MixtureSource
         The predictive distributions; a new observation's, noise included.
-    X : ndarray of shape (n, p)
+    X : ndarray or sparse array of shape (n, p)
     y : ndarray of shape (n,)
         Observed responses.
 
@@ -51,9 +51,10 @@ def crps(source: MixtureSource, X: np.ndarray, y: np.ndarray) -> np.ndarray:
         If y is not of shape (n,).
     """
     observed = np.asarray(y, dtype=float)
-    if observed.shape != (len(X),):
-        raise ValueError(f"y must have shape ({len(X)},), one value for each row of X, got {observed.shape}.")
-    result = np.full(len(X), np.nan)
+    n = X.shape[0]
+    if observed.shape != (n,):
+        raise ValueError(f"y must have shape ({n},), one value for each row of X, got {observed.shape}.")
+    result = np.full(n, np.nan)
     for rows, weights, means, sds in blocks(source, X, "response"):
         result[rows] = component_crps(observed[rows], weights, means, sds)
     return result

@@ -78,7 +78,7 @@ class PosteriorAccess:
         sample_weight : array-like of shape (n,), optional
             Those of `fit`. The log likelihood of a row that counts as w rows is w times as large, so that `az.loo`
             leaves all of them out together; where weights are precisions, the row's noise has the standard
-            deviation sigma/sqrt(w).
+            deviation sigma/sqrt(w), and rows of weight 0 are left out.
         prior : bool, default=False
             Add ``prior`` and ``prior_predictive``, as many draws as the posterior has.
         random_state : None, int, RandomState or Generator, default=None
@@ -96,6 +96,8 @@ class PosteriorAccess:
         kept = np.all(np.isfinite(observed), axis=1)
         if isinstance(rows, np.ndarray):
             kept &= np.all(np.isfinite(rows), axis=1)
+        if weights is not None and self.weights_type == "precision":
+            kept &= weights > 0.0  # of infinite variance: neither a density nor a draw
         rows, observed = rows[kept], observed[kept]
         weights = None if weights is None else weights[kept]
         check_bool(prior, "prior")

@@ -156,15 +156,23 @@ def check_response(y: Any, n: int, k: int) -> np.ndarray:
     return observed.reshape(n, k)
 
 
-def response_names(y: Any, Y: np.ndarray) -> tuple[str, ...]:
-    """Return what the responses are called: by their frame or series, or else y, or y0, y1, ..."""
-    if Y.ndim == 1:
-        series = getattr(y, "name", None)
-        return (series if isinstance(series, str) and series else "y",)
-    columns = getattr(y, "columns", None)
-    if columns is not None and len(columns) == Y.shape[1] and all(isinstance(name, str) for name in columns):
-        return tuple(columns)
-    return tuple(f"y{j}" for j in range(Y.shape[1]))
+def response_names(y: Any, Y: np.ndarray, before: tuple[str, ...] | None = None) -> tuple[str, ...]:
+    """Return what the responses are called: by their frame or series, or else y, or y0, y1, ...
+
+    Those of the rows before, if given, keep their names, and must not be called otherwise.
+    """
+    usual = ("y",) if Y.ndim == 1 else tuple(f"y{j}" for j in range(Y.shape[1]))
+    given: list[Any] = [getattr(y, "name", None)] if Y.ndim == 1 else list(getattr(y, "columns", ()))
+    named = len(given) == len(usual) and all(isinstance(name, str) and name for name in given)
+    names = tuple(given) if named else usual
+    if before is None:
+        return names
+    if len(names) == len(before) and names != before and usual not in (names, before):
+        raise ValueError(
+            f"y holds {', '.join(map(repr, names))}, but the rows before {', '.join(map(repr, before))}: give the "
+            "same responses in the same order."
+        )
+    return before
 
 
 def as_numbers(y: Any) -> np.ndarray:

@@ -27,6 +27,7 @@ NEGLIGIBLE = 45.0  # log density below its maximum at which a tail is cut: e^-45
 class Model:
     """y_i ~ N(a + x_i'b, sigma^2), counted w_i times, with independent priors on a, every b_j and sigma.
 
+    With `precision` instead y_i ~ N(a + x_i'b, sigma^2 / w_i), counted once.
     `center` says whether the prior of the intercept speaks of a + xbar'b (xbar: weighted means) or of a.
     """
 
@@ -38,10 +39,16 @@ class Model:
     fit_intercept: bool = True
     center: bool = True
     weights: np.ndarray | None = None
+    precision: bool = False
+
+    @cached_property
+    def count(self) -> float:
+        """How many observations there are, each with one power of 1 / sigma."""
+        return float(np.count_nonzero(self.w) if self.precision else self.w.sum())
 
     @cached_property
     def w(self) -> np.ndarray:
-        """Frequency weights (n,)."""
+        """Weights (n,)."""
         return np.ones(len(self.y)) if self.weights is None else np.asarray(self.weights, float)
 
     @cached_property
@@ -246,7 +253,7 @@ def gaussian_oracle(model: Model, nodes: int = 4001, form: str = "auto") -> Orac
             residual = residual0 - delta @ D.T
             quad = (w * residual**2).sum(1) / s2[:, 0, 0] + (precision * delta**2).sum(1)
             log_det = 2 * np.log(np.diagonal(L, axis1=1, axis2=2)).sum(1)
-            log_lik = -w.sum() * log_sigma - (quad + log_det) / 2
+            log_lik = -model.count * log_sigma - (quad + log_det) / 2
             return log_lik, centre + delta, root
         V = D @ D.T + s2 * np.diag(1 / w)
         L = _batched_cholesky(V)
@@ -255,7 +262,7 @@ def gaussian_oracle(model: Model, nodes: int = 4001, form: str = "auto") -> Orac
         delta = np.einsum("kij,ki->kj", gain, half[..., 0])
         log_det = 2 * np.log(np.diagonal(L, axis1=1, axis2=2)).sum(1)
         # y_i counted w_i times is N(mean, sigma^2 / w_i) once, and w_i - 1 more powers of 1 / sigma.
-        log_lik = -(half[..., 0] ** 2).sum(1) / 2 - log_det / 2 - (w.sum() - len(y)) * log_sigma
+        log_lik = -(half[..., 0] ** 2).sum(1) / 2 - log_det / 2 - (model.count - len(y)) * log_sigma
         return log_lik, centre + delta, gain
 
     def log_density(log_sigma: np.ndarray) -> np.ndarray:

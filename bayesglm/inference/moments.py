@@ -63,6 +63,9 @@ class Moments:
         Weighted sums of squares that the predictors leave of the responses.
     trusted : bool
         Whether R is known to be well conditioned.
+    remainder : ndarray of shape (q,)
+        What rounding took from the means. With an offset of 1e9 that is 1e-7, which would be lost to the distance
+        between the means of two parts.
     """
 
     n_rows: int
@@ -74,6 +77,7 @@ class Moments:
     rotated: np.ndarray
     rss: np.ndarray
     trusted: bool
+    remainder: np.ndarray
 
 
 @dataclass
@@ -219,7 +223,7 @@ def gather(X: Any, Y: np.ndarray, weights: np.ndarray | None = None, *, n_thread
             raise FloatingPointError("the data hold values that are not finite")
         weight = float(cross[0, 0])
         offset = cross[0, 1:] / weight
-        mean = shift + offset
+        mean, remainder = _sum(shift, offset)
         centred = cross[1:, 1:] - np.outer(offset, cross[0, 1:])
         variance = np.maximum(np.diag(centred) / weight, 0.0)
         # The first block stood for nothing (its weights are tiny, say): once more, from the means.
@@ -244,16 +248,17 @@ def gather(X: Any, Y: np.ndarray, weights: np.ndarray | None = None, *, n_thread
         trusted = True
     if prescale is not None:
         mean, spread, unit = mean * prescale, spread * prescale, unit * prescale
-    return Moments(n_rows, weight, mean, spread, unit, *found, trusted=trusted)
+        remainder = remainder * prescale
+    return Moments(n_rows, weight, mean, spread, unit, *found, trusted=trusted, remainder=remainder)
 
 
 def merge(first: Moments, second: Moments) -> Moments:
     """Return the moments of the rows of both, equal to those of one pass over them to rounding."""
     p = len(first.factor)
     weight = first.weight + second.weight
-    gap = second.mean - first.mean
+    gap = (second.mean - first.mean) + (second.remainder - first.remainder)
     # Written so that equal means stay what they are: a constant column remains constant.
-    mean = first.mean + gap * (second.weight / weight)
+    mean, remainder = _sum(first.mean, first.remainder + gap * (second.weight / weight))
     unit = np.maximum(np.maximum(first.unit, second.unit), np.abs(gap))
     parts = [
         np.hstack([part.factor * (part.unit[:p] / unit[:p]), part.rotated * (part.unit[p:] / unit[p:])])
@@ -277,6 +282,7 @@ def merge(first: Moments, second: Moments) -> Moments:
         rotated=rotated * ratio[p:],
         rss=rss * ratio[p:] ** 2,
         trusted=False,
+        remainder=remainder,
     )
 
 
@@ -289,9 +295,17 @@ def select(moments: Moments, response: int) -> Moments:
         mean=moments.mean[chosen],
         spread=moments.spread[chosen],
         unit=moments.unit[chosen],
+        remainder=moments.remainder[chosen],
         rotated=moments.rotated[:, [response]],
         rss=moments.rss[[response]],
     )
+
+
+def _sum(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rounded sum and, exactly, what rounding took from it (Knuth's two-sum)."""
+    total = a + b
+    part = total - a
+    return total, (a - (total - part)) + (b - part)
 
 
 def _spread(mean: np.ndarray, sd: np.ndarray) -> np.ndarray:
