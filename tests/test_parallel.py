@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -180,24 +181,28 @@ def test_blas_threads_are_put_back(data):
     assert blas_threads() == before
 
 
-def test_two_threads_of_the_user_leave_blas_as_they_found_it():
+@pytest.mark.parametrize("limited", [False, True])
+def test_two_threads_of_the_user_leave_blas_as_they_found_it(limited):
     threadpoolctl = pytest.importorskip("threadpoolctl")
 
     def blas_threads():
         return {p["num_threads"] for p in threadpoolctl.threadpool_info() if p["user_api"] == "blas"}
 
-    entered, left = threading.Event(), threading.Event()
+    entered, second_is_in, left, done = (threading.Event() for _ in range(4))
     seen = []
 
     def first_in_and_out():
         with one_blas_thread():
+            seen.append(blas_threads())
             entered.set()
             second_is_in.wait(10)
         left.set()
         done.wait(10)  # a thread that has ended would give up its limits in any case
 
-    second_is_in, done = threading.Event(), threading.Event()
-    with threadpoolctl.threadpool_limits(limits=2, user_api="blas"):
+    # With a limit set by the main thread, threadpoolctl would not listen to the other one.
+    limit = threadpoolctl.threadpool_limits(2, user_api="blas") if limited else nullcontext()
+    with limit:
+        before = blas_threads()
         thread = threading.Thread(target=first_in_and_out)
         thread.start()
         assert entered.wait(10)
@@ -208,7 +213,7 @@ def test_two_threads_of_the_user_leave_blas_as_they_found_it():
         seen.append(blas_threads())
         done.set()
         thread.join(10)
-    assert seen == [{1}, {2}]
+    assert seen == [{1}, {1}, before]
 
 
 def test_a_limit_of_somebody_else_is_left_to_them():
@@ -217,9 +222,9 @@ def test_a_limit_of_somebody_else_is_left_to_them():
     def blas_threads():
         return {p["num_threads"] for p in threadpoolctl.threadpool_info() if p["user_api"] == "blas"}
 
-    with threadpoolctl.threadpool_limits(limits=2, user_api="blas"):
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
         ours = one_blas_thread()
-        with threadpoolctl.threadpool_limits(limits=1, user_api="blas"):
+        with threadpoolctl.threadpool_limits(1, user_api="blas"):
             ours.__enter__()
         ours.__exit__(None, None, None)
         assert blas_threads() == {2}
