@@ -38,7 +38,9 @@ class FitTasks:
 
     def __init__(self, estimator: Any, X: Any, y: Any, sample_weight: Any):
         self.estimator = estimator
-        self.data = {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
+        # As in scikit-learn: a scorer that knows no sample_weight must not be handed None for one.
+        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
+        self.data = {"X": X, "y": y, "metadata": metadata}
         self.done = 0
         self.root: Any = None
         if getattr(estimator, "_skl_callbacks", None):

@@ -4,13 +4,20 @@ import os
 import subprocess
 import sys
 import threading
+import time
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import joblib
 import numpy as np
 import pytest
 from joblib import Parallel, cpu_count, delayed
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.ensemble import BaggingRegressor
+from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate
+from sklearn.multioutput import MultiOutputRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import bayesglm
 from bayesglm import BayesianLinearRegression
@@ -172,6 +179,127 @@ def test_blas_threads_are_put_back(data):
     with pytest.raises(ValueError, match="prior"):
         BayesianLinearRegression(prior="norml").fit(*data)
     assert blas_threads() == before
+
+
+@pytest.mark.parametrize("limited", [False, True])
+def test_two_threads_of_the_user_leave_blas_as_they_found_it(limited):
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+
+    def blas_threads():
+        return {p["num_threads"] for p in threadpoolctl.threadpool_info() if p["user_api"] == "blas"}
+
+    entered, second_is_in, left, done = (threading.Event() for _ in range(4))
+    seen = []
+
+    def first_in_and_out():
+        with one_blas_thread():
+            seen.append(blas_threads())
+            entered.set()
+            second_is_in.wait(10)
+        left.set()
+        done.wait(10)  # a thread that has ended would give up its limits in any case
+
+    # With a limit set by the main thread, threadpoolctl would not listen to the other one.
+    limit = threadpoolctl.threadpool_limits(2, user_api="blas") if limited else nullcontext()
+    with limit:
+        before = blas_threads()
+        thread = threading.Thread(target=first_in_and_out)
+        thread.start()
+        assert entered.wait(10)
+        with one_blas_thread():
+            second_is_in.set()
+            assert left.wait(10)
+            seen.append(blas_threads())
+        seen.append(blas_threads())
+        done.set()
+        thread.join(10)
+    assert seen == [{1}, {1}, before]
+
+
+def test_a_limit_of_somebody_else_is_left_to_them():
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+
+    def blas_threads():
+        return {p["num_threads"] for p in threadpoolctl.threadpool_info() if p["user_api"] == "blas"}
+
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
+        ours = one_blas_thread()
+        with threadpoolctl.threadpool_limits(1, user_api="blas"):
+            ours.__enter__()
+        ours.__exit__(None, None, None)
+        assert blas_threads() == {2}
+
+
+# -- inside somebody else's workers ----------------------------------------------------------------------
+
+
+def threads_of_a_fit(data, params):
+    """Fit and return the most chains that ran at a time, and how many threads BLAS had meanwhile."""
+    import threadpoolctl
+
+    import bayesglm.inference.sampling as sampling
+    from bayesglm.inference.threads import in_threads
+
+    names, blas = set(), set()
+
+    def watched(calls, n_threads, **options):
+        def note(call):
+            names.add(threading.current_thread().name)
+            time.sleep(0.1)  # so that no thread takes two chains while another is idle
+            blas.update(p["num_threads"] for p in threadpoolctl.threadpool_info() if p["user_api"] == "blas")
+            return call()
+
+        return in_threads([partial(note, call) for call in calls], n_threads, **options)
+
+    with LOCK:  # one fit at a time, since what is patched is shared by the threads of a process
+        sampling.in_threads = watched
+        try:
+            BayesianLinearRegression(draws=20, random_state=0, **params).fit(*data)
+        finally:
+            sampling.in_threads = in_threads
+    return len(names), blas
+
+
+LOCK = threading.Lock()
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])
+def test_a_fit_in_a_worker_takes_one_thread_unless_asked(data, backend):
+    pytest.importorskip("threadpoolctl")
+    asked = [{}, {"n_jobs": 2}, {"n_jobs": 1}, {"prior": "laplace", "n_jobs": 3}]
+    found = Parallel(n_jobs=2, backend=backend)(delayed(threads_of_a_fit)(data, params) for params in asked)
+    assert [n_threads for n_threads, _ in found] == [1, 2, 1, 3]
+    assert all(blas == {1} for _, blas in found)
+
+
+def test_a_fit_outside_of_workers_takes_the_processors(data):
+    pytest.importorskip("threadpoolctl")
+    n_threads, blas = threads_of_a_fit(data, {})
+    assert n_threads == min(4, cpu_count())
+    assert blas == {1}
+
+
+class Watched(BayesianLinearRegression):
+    """Keeps what its fit was given to work with."""
+
+    def fit(self, X, y=None, sample_weight=None):
+        super().fit(X, y, sample_weight)
+        self.n_threads_ = self.posterior_.settings.n_threads
+        return self
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+@pytest.mark.parametrize(("n_jobs", "expected"), [(None, 1), (2, 2)])
+def test_searches_in_parallel_pass_it_on(data, backend, n_jobs, expected):
+    X, y = data
+    model = Watched(draws=20, random_state=0, n_jobs=n_jobs)
+    with joblib.parallel_backend(backend, n_jobs=2):
+        fits = cross_validate(make_pipeline(StandardScaler(), model), X, y, return_estimator=True, n_jobs=2)
+        members = BaggingRegressor(model, n_estimators=3, n_jobs=2).fit(X, y).estimators_
+        columns = MultiOutputRegressor(model, n_jobs=2).fit(X, np.c_[y, -y]).estimators_
+    assert {fit[-1].n_threads_ for fit in fits["estimator"]} == {expected}
+    assert {fit.n_threads_ for fit in members} == {expected}
+    assert {fit.n_threads_ for fit in columns} == {expected}
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
