@@ -2,6 +2,7 @@
 
 from bayesglm._version import __version__
 from bayesglm.linear import BayesianLinearRegression
+from bayesglm.model_file import load
 from bayesglm.priors import (
     Cauchy,
     Exponential,
@@ -30,4 +31,5 @@ __all__ = [
     "Normal",
     "StudentT",
     "__version__",
+    "load",
 ]
