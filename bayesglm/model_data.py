@@ -139,10 +139,13 @@ def _restore_rows(estimator: Any, data: Mapping[str, Any]) -> None:
         rss=np.ndarray,
         trusted=bool,
     )
+    if not arrays[3].ndim:
+        raise ValueError(f"the factor of {where} must be a matrix")
     _check_names(responses, "its responses")
     if not responses or (len(responses) > 1 and not joint):
         raise ValueError("it must have a response, and more than one only together")
-    if n_features < 0 or (names is not None and len(_check_names(names, "its columns")) != n_features):
+    # Columns without a name are given one, so their number must not be what a file pretends.
+    if n_features != (len(arrays[3]) if names is None else len(_check_names(names, "its columns"))):
         raise ValueError("it must have as many columns as their names")
     design = None if formula is None else formula_data.from_data(formula)
     if (None if design is None else design.formula) != estimator.formula or (design and names is None):
