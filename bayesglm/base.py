@@ -398,7 +398,7 @@ def _moments_of(estimator: Any, which: str) -> Moments:
             if hasattr(estimator, "coef_")
             else "is not fitted"
         )
-        raise NotFittedError(f"{which} has no rows to merge, since it {reason}: fit it first.")
+        raise NotFittedError(f"{which} has kept nothing of its rows, since it {reason}: fit it first.")
     return moments
 
 

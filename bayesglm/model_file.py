@@ -32,6 +32,17 @@ def load(path: str | os.PathLike[str]) -> Any:
         In one sentence, if the file is damaged, no saved model, or saved by a newer version.
     OSError
         If the file cannot be opened.
+
+    Examples
+    --------
+    >>> import bayesglm, numpy, os, tempfile
+    >>> rng = numpy.random.default_rng(0)
+    >>> X, y = rng.normal(size=(50, 2)), rng.normal(size=50)
+    >>> model = bayesglm.BayesianLinearRegression(random_state=0).fit(X, y)
+    >>> path = os.path.join(tempfile.mkdtemp(), "model.bayesglm")
+    >>> model.save(path)
+    >>> bool((bayesglm.load(path).predict(X) == model.predict(X)).all())
+    True
     """
     found = archive.read(path, dict.fromkeys(ESTIMATORS, model_data.VERSION))
     kind = ESTIMATORS[found.kind]
