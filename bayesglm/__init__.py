@@ -3,6 +3,7 @@
 from bayesglm import metrics, model_selection
 from bayesglm._version import __version__
 from bayesglm.linear import BayesianLinearRegression
+from bayesglm.model_file import load
 from bayesglm.priors import (
     Cauchy,
     Exponential,
@@ -31,6 +32,7 @@ __all__ = [
     "Normal",
     "StudentT",
     "__version__",
+    "load",
     "metrics",
     "model_selection",
 ]

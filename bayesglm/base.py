@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
@@ -27,6 +25,7 @@ from bayesglm.inference.sufficient import Summary, summaries
 from bayesglm.parallel import one_blas_thread
 from bayesglm.posterior_access import PosteriorAccess
 from bayesglm.predictor import PosteriorPredictor
+from bayesglm.saving import Saving
 from bayesglm.validation import (
     check_arrays,
     check_bool,
@@ -44,7 +43,7 @@ from bayesglm.validation import (
 RESPONSE_STREAM = 1 << 21
 
 
-class BayesianRegressor(CallbackSupportMixin, PosteriorPredictor, PosteriorAccess, BaseEstimator):
+class BayesianRegressor(CallbackSupportMixin, PosteriorPredictor, PosteriorAccess, Saving):
     """Base of the regressors; not for use by itself. Arguments are those of the subclasses."""
 
     formula: str | None
@@ -130,6 +129,8 @@ class BayesianRegressor(CallbackSupportMixin, PosteriorPredictor, PosteriorAcces
         with self._unchanged_on_failure():
             settings = check_settings(self)
             before: Moments | None = self.__dict__.get("_moments")
+            if before is None and "posterior_" in self.__dict__:
+                _moments_of(self, "this estimator")
             if before is None:
                 self._forget()
             moments = self._read(X, y, sample_weight, settings, before)
@@ -196,17 +197,6 @@ class BayesianRegressor(CallbackSupportMixin, PosteriorPredictor, PosteriorAcces
             factor = np.vstack([factor, np.sqrt(moments.weight) * moments.mean[:p]])
         found: np.ndarray = np.linalg.svd(factor, compute_uv=False)
         return found[: min(p, moments.n_rows)]
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        # Version 0.1.0 had fewer parameters, fitted one response at a time, and kept no moments.
-        for name, parameter in inspect.signature(type(self)).parameters.items():
-            self.__dict__.setdefault(name, parameter.default)
-        if "_route" in self.__dict__:
-            self._routes = (self.__dict__.pop("_route"),)
-            self._responses = (self.__dict__.pop("_response"),)
-            self._intercept = "Intercept" in self.posterior_.draws
-            self._shape = ()
 
     # -- inside --------------------------------------------------------------------------------------
 
@@ -303,7 +293,7 @@ class BayesianRegressor(CallbackSupportMixin, PosteriorPredictor, PosteriorAcces
         intercept = check_bool(self.fit_intercept, "fit_intercept")
         if self._design is not None:
             intercept = intercept and self._design.intercept
-        self._moments, self._intercept = moments, intercept
+        self._moments = moments
         seeds = seed_sequence(self.random_state)
         routes, parts = [], []
         with one_blas_thread():
@@ -321,8 +311,22 @@ class BayesianRegressor(CallbackSupportMixin, PosteriorPredictor, PosteriorAcces
                 route, part = self._sample_one(summary, settings, own, report)
                 routes.append(route)
                 parts.append(part)
-        self._routes = tuple(routes)
-        self.posterior_ = JointPosterior(tuple(parts), self._responses) if self._shape else parts[0]
+        self._keep(found, tuple(routes), tuple(parts))
+        texts = [_about_the_fit(*both) for both in zip(found, parts, strict=True)]
+        named = [
+            f"Response {name!r}: {text}" if self._shape else text
+            for name, text in zip(self._responses, texts, strict=True)
+            if text
+        ]
+        return named
+
+    def _keep(
+        self, found: Sequence[Summary], routes: tuple[Route, ...], parts: tuple[Posterior, ...]
+    ) -> None:
+        """Set the fitted attributes from what was found of each response."""
+        intercept = self._intercept = found[0].intercept
+        self._routes = routes
+        self.posterior_ = JointPosterior(parts, self._responses) if self._shape else parts[0]
         means = [part.means() for part in parts]
         coef, sigma = np.array([mean["coef"] for mean in means]), np.array([mean["sigma"] for mean in means])
         level = np.array([mean.get("Intercept", 0.0) for mean in means])
@@ -333,13 +337,6 @@ class BayesianRegressor(CallbackSupportMixin, PosteriorPredictor, PosteriorAcces
             self.coef_, self.sigma_ = coef[0].copy(), float(sigma[0])
             self.intercept_ = float(level[0])
         self.rank_, self._x_mean = found[0].rank, found[0].x_mean
-        texts = [_about_the_fit(*both) for both in zip(found, parts, strict=True)]
-        named = [
-            f"Response {name!r}: {text}" if self._shape else text
-            for name, text in zip(self._responses, texts, strict=True)
-            if text
-        ]
-        return named
 
     def _sample_one(
         self, summary: Summary, settings: Settings, seeds: Any, report: Callable[[float], None] | None
@@ -405,7 +402,7 @@ def _moments_of(estimator: Any, which: str) -> Moments:
             if hasattr(estimator, "coef_")
             else "is not fitted"
         )
-        raise NotFittedError(f"{which} has no rows to merge, since it {reason}: fit it first.")
+        raise NotFittedError(f"{which} has kept nothing of its rows, since it {reason}: fit it first.")
     return moments
 
 

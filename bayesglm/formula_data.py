@@ -47,7 +47,7 @@ def to_data(design: FormulaDesign) -> dict[str, Any]:
     data = {
         "formula": formula,
         "intercept": design.intercept,
-        "helpers": {name: _helper_data(name, value, formula) for name, value in design._helpers.items()},
+        "helpers": {name: describe_helper(name, value, formula) for name, value in design._helpers.items()},
         "right_columns": [_column_data(column, formula) for column in design._right_columns],
         "left_columns": [_column_data(column, formula) for column in design._left_columns],
         "right": None if design._right is None else _side_data(design._right, formula),
@@ -67,7 +67,10 @@ def learnt_the_same(first: FormulaDesign, second: FormulaDesign) -> bool:
     """
     if (first.formula, first.intercept) != (second.formula, second.intercept):
         return False
-    if first._right_columns != second._right_columns or first._helpers != second._helpers:
+    if first._right_columns != second._right_columns or first._helpers.keys() != second._helpers.keys():
+        return False
+    # Arrays have no single answer to ==, and functions no other than identity.
+    if not all(np.array_equal(value, second._helpers[name]) for name, value in first._helpers.items()):
         return False
     if first._right is None or second._right is None:
         return first._right is second._right
@@ -108,7 +111,9 @@ def from_data(data: Any) -> FormulaDesign:
         left=(dict, type(None)),
     )
     parsed = _parsed(formula, intercept)
-    namespace = check_namespace({name: _helper(name, value, formula) for name, value in helpers.items()})
+    namespace = check_namespace(
+        {name: restore_helper(name, value, formula) for name, value in helpers.items()}
+    )
     columns = [_column(value, formula) for value in right_columns]
     responses = [_column(value, formula) for value in left_columns]
     right_codes = [factor.code for term in parsed.right for factor in term.factors]
@@ -170,7 +175,25 @@ def _judged(
 # -- the user's constants and functions ------------------------------------------------------------------
 
 
-def _helper_data(name: str, value: Any, formula: str) -> dict[str, Any]:
+def describe_helper(name: str, value: Any, formula: str) -> dict[str, Any]:
+    """Turn an entry of a formula's namespace into plain data.
+
+    Parameters
+    ----------
+    name : str
+    value : object
+    formula : str
+        For messages.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    ValueError
+        If it is neither data nor one of NumPy's functions that formulas may use.
+    """
     if callable(value):
         function = getattr(value, "__name__", None)
         if _numpy_function(function) is value:
@@ -190,7 +213,8 @@ def _helper_data(name: str, value: Any, formula: str) -> dict[str, Any]:
     return {"kind": "value", "value": value}
 
 
-def _helper(name: str, data: Any, formula: str) -> Any:
+def restore_helper(name: str, data: Any, formula: str) -> Any:
+    """Undo `describe_helper`; ValueError if `data` are nothing that it returns."""
     kind, value = fields(data, f"{name!r} of the saved formula", kind=str, value=object)
     if kind == "value":
         return value

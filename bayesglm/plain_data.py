@@ -216,6 +216,17 @@ def numbers(value: Any, where: str, ndim: int) -> np.ndarray:
     return value
 
 
+def array(
+    value: Any, where: str, shape: tuple[int, ...], dtype: str = "float64", *, finite: bool = True
+) -> np.ndarray:
+    """Return an array of that very shape and dtype, ValueError if `value` is something else or not finite."""
+    if not isinstance(value, np.ndarray) or value.dtype != np.dtype(dtype) or value.shape != shape:
+        raise ValueError(f"{where} must be an array of {dtype} with shape {shape}")
+    if finite and not np.isfinite(value).all():
+        raise ValueError(f"{where} must be finite")
+    return value
+
+
 def texts(value: Any, where: str) -> list[str]:
     """Return a list of different strings, ValueError if `value` is something else."""
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):

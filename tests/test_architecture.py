@@ -20,10 +20,14 @@ ROOT = PACKAGE.parent
 ORDER = [
     # estimators
     ["bayesglm"],
+    ["bayesglm.model_file"],
     ["bayesglm.linear", "bayesglm.metrics", "bayesglm.model_selection"],
     ["bayesglm.base", "bayesglm.leave_one_out"],
+    ["bayesglm.saving"],
+    ["bayesglm.model_data"],
+    ["bayesglm.parameter_data"],
     ["bayesglm.predictor", "bayesglm.posterior_access", "bayesglm.callbacks", "bayesglm.priors"],
-    ["bayesglm.formula_data", "bayesglm.archive"],
+    ["bayesglm.formula_data", "bayesglm.archive", "bayesglm.prior_data", "bayesglm.generator_data"],
     ["bayesglm.arviz_export", "bayesglm.report", "bayesglm.crps", "bayesglm.formula"],
     [
         "bayesglm.prediction",

@@ -189,6 +189,66 @@ def test_a_fresh_process_predicts_the_same_numbers(name):
     np.testing.assert_array_equal(more, model.sample_posterior(3)["posterior"]["sigma"].values)
 
 
+# -- pickles of earlier versions -----------------------------------------------------------------------------
+
+OLD = Path(__file__).parent / "pickles" / "0.1.0"
+RECORD = json.loads((OLD / "expected.json").read_text())
+
+
+@pytest.fixture(params=RECORD["models"])
+def old(request):
+    """A model that version 0.1.0 pickled, five of its rows, and what that version said of them."""
+    name = request.param
+    rows = pd.DataFrame(RECORD["rows"])
+    if not name.startswith("formula"):
+        rows = rows[["a", "b"]]
+    if name == "positive":
+        rows = rows.assign(b=-rows["b"])
+    X = rows.to_numpy() if name == "arrays" else rows
+    return pickle.loads((OLD / f"{name}.pickle").read_bytes()), X, RECORD["models"][name]
+
+
+def test_old_pickles_give_the_numbers_that_they_gave(old):
+    model, X, expected = old
+    mean, sd = model.predict(X, return_std=True)
+    for found, key in (
+        (mean, "mean"),
+        (sd, "sd"),
+        (model.coef_, "coef"),
+        (model.intercept_, "intercept"),
+        (model.sigma_, "sigma"),
+        (model.predict_interval(X), "interval"),
+    ):
+        np.testing.assert_allclose(found, expected[key], rtol=1e-12, err_msg=key)
+    more = model.sample_posterior(3)["posterior"]["sigma"].values
+    np.testing.assert_allclose(more, expected["more"], rtol=1e-12)
+    text = str(model.summary())
+    assert "2 chains x 20" in text
+    assert all(name in text for name in model.posterior_.names)
+
+
+def test_old_pickles_can_be_fitted_and_saved_again(old):
+    model, _, _ = old
+    frame = FRAME[["a", "b"]] if model.formula is None else FRAME
+    X = frame.to_numpy() if not hasattr(model, "feature_names_in_") else frame
+    for again in (clone(model), model, copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert again.fit(X, FRAME["y"]).predict(X).shape == (90,)
+        again.partial_fit(X, FRAME["y"])
+        assert again.posterior_.n_rows == 180
+
+
+def test_old_pickles_have_kept_no_rows_to_add_to(old):
+    model, X, expected = old
+    y = np.array(RECORD["rows"]["y"])
+    with pytest.raises(ValueError, match=r"pickled by bayesglm 0\.1\.0.*fit it"):
+        model.partial_fit(X, y)
+    with pytest.raises(ValueError, match=r"pickled by bayesglm 0\.1\.0.*fit it"):
+        model.merge(model)
+    with pytest.raises(ValueError, match=r"pickled by bayesglm 0\.1\.0.*fit it"):
+        _ = model.singular_
+    np.testing.assert_allclose(model.predict(X), expected["mean"], rtol=1e-12)  # it is as before
+
+
 def test_functions_of_the_namespace_travel_along():
     namespace = {"floor": np.floor, "unit": 2.0}
     model = BayesianLinearRegression("y ~ floor(a) + I(b * unit)", formula_namespace=namespace, draws=20).fit(

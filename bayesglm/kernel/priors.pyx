@@ -53,7 +53,13 @@ cdef class Prior:
     __hash__ = None
 
     def __reduce__(self):
+        if self.bound is None:  # nothing but a call of the class, which skops takes for data
+            return type(self), tuple(self.get_params().values())
         return _rebuild, (type(self), self.get_params(), self.bound)
+
+    def __getstate__(self):
+        # Only skops asks for this, of a bound copy, and the kernel would believe whatever came back.
+        raise TypeError("a prior bound to data cannot be saved by itself without code; save the model instead.")
 
     # -- binding -------------------------------------------------------------------------------
 
