@@ -263,7 +263,7 @@ def threads_of_a_fit(data, params):
 LOCK = threading.Lock()
 
 
-@pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])
+@pytest.mark.parametrize("backend", ["loky", "threading"])
 def test_a_fit_in_a_worker_takes_one_thread_unless_asked(data, backend):
     pytest.importorskip("threadpoolctl")
     asked = [{}, {"n_jobs": 2}, {"n_jobs": 1}, {"prior": "laplace", "n_jobs": 3}]
