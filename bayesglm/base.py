@@ -15,6 +15,7 @@ from bayesglm.callbacks import CallbackSupportMixin, FitTasks, with_callbacks
 from bayesglm.formula import FormulaDesign
 from bayesglm.formula_data import learnt_the_same
 from bayesglm.formula_names import list_names
+from bayesglm.inference.caller import stack_level
 from bayesglm.inference.gaussian import NotIdentifiedError
 from bayesglm.inference.moments import Moments, gather, merge
 from bayesglm.inference.posterior import JointPosterior, Posterior
@@ -386,7 +387,7 @@ def _about_the_fit(summary: Summary, posterior: Posterior) -> str | None:
 def _tell(texts: list[str], posterior: Posterior | JointPosterior | None) -> None:
     """Warn of what is to be told of a fit, in the name of the line that called its method."""
     for text in texts:
-        warnings.warn(text, UserWarning, stacklevel=3)
+        warnings.warn(text, UserWarning, stacklevel=stack_level())
     if posterior is not None:
         warn(posterior)
 

@@ -18,6 +18,7 @@ from bayesglm.formula_response import (
     numbers_of_response,
 )
 from bayesglm.formula_state import dumps, loads, outside
+from bayesglm.inference.caller import stack_level
 
 # Leaving out rows can make others impossible to compute (what is left of a column may be constant, and then
 # standardize() divides by zero); so many times the factors are learnt anew on the rows that remain.
@@ -283,7 +284,9 @@ class FormulaDesign:
         UserWarning
             If rows are dropped.
         """
-        check_response_given(parse(self.formula), y)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what parse has to say was said at fit
+            check_response_given(parse(self.formula), y)
         X = self.transform(frame)
         response = self.response_of(frame) if y is None else given_response(y, len(X))
         kept = np.isfinite(X).all(axis=1) & np.isfinite(response.reshape(len(X), -1)).all(axis=1)
@@ -296,7 +299,7 @@ class FormulaDesign:
             warnings.warn(
                 f"formula {self.formula!r}: dropped {int(np.sum(~kept))} of {len(kept)} rows with missing values",
                 UserWarning,
-                stacklevel=5,
+                stacklevel=stack_level(),
             )
         return FormulaData(X[kept], response[kept], kept)
 
@@ -338,7 +341,7 @@ class FormulaDesign:
                 "predictions depend on which rows are passed together; center(), standardize() and scale() "
                 "remember the training data instead",
                 UserWarning,
-                stacklevel=5,
+                stacklevel=stack_level(),
             )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -384,7 +387,7 @@ class _Dropped:
                 f"formula {self.formula!r}: dropped {self.n_dropped} of {self.n_rows} rows "
                 f"({self._reasons()})",
                 UserWarning,
-                stacklevel=5,
+                stacklevel=stack_level(),
             )
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from bayesglm.inference.caller import stack_level
+
 # Python's compiler gives up not much later; a sum of this many columns inside I() is still read.
 _DEEPEST = 1000
 
@@ -106,7 +108,7 @@ def _warn_of_empty_powers(tree: Any, formula: str) -> None:
             f"formula {formula!r}: the power of a single term is the term itself; write I({code}**2) for the "
             "square",
             UserWarning,
-            stacklevel=8,
+            stacklevel=stack_level(),
         )
     for node in tree.args:
         _warn_of_empty_powers(node, formula)

@@ -18,6 +18,7 @@ from sklearn.utils.validation import _num_samples
 
 from bayesglm.arviz_export import OBSERVATIONS
 from bayesglm.composition import look_inside
+from bayesglm.inference.caller import stack_level
 from bayesglm.validation import check_weights
 
 #: What to do where importance sampling does not serve.
@@ -111,7 +112,7 @@ def loo(model: Any, X: Any, y: Any = None, *, sample_weight: Any = None) -> LooR
             f"PSIS-LOO is not reliable, since {result.n_bad} of {len(result.rows)} rows have a Pareto k above "
             f"{result.good_k:.2g} (the largest is row {worst}'s): {REMEDY}.",
             UserWarning,
-            stacklevel=2,
+            stacklevel=stack_level(),
         )
     return result
 

@@ -16,6 +16,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
 from bayesglm.composition import following_step, look_inside
+from bayesglm.inference.caller import stack_level
 from bayesglm.leave_one_out import REMEDY, LooResult, count_rows, estimate, loo, standard_error
 from bayesglm.validation import check_weights
 
@@ -293,5 +294,5 @@ def _warn_of_unreliable(found: list[LooResult], best: int) -> None:
             f"{'among' if bad[best] else 'not among'} them, with up to {max(bad)} rows whose Pareto k is above "
             f"{found[best].good_k:.2g}: {REMEDY}.",
             UserWarning,
-            stacklevel=3,
+            stacklevel=stack_level(),
         )

@@ -57,7 +57,7 @@ ORDER = [
         "bayesglm.inference.progress",
     ],
     ["bayesglm.inference.moments", "bayesglm.inference.settled"],
-    ["bayesglm.inference.canonical", "bayesglm.inference.threads"],
+    ["bayesglm.inference.canonical", "bayesglm.inference.threads", "bayesglm.inference.caller"],
     ["bayesglm.inference"],
     # kernel
     ["bayesglm.kernel.nuts", "bayesglm.kernel.gaussian", "bayesglm.kernel.autocovariance"],

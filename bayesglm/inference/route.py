@@ -12,6 +12,7 @@ import numpy as np
 from scipy.special import stdtrit
 from sklearn.exceptions import ConvergenceWarning
 
+from bayesglm.inference.caller import stack_level
 from bayesglm.inference.diagnostics import Diagnostics, diagnose, warning_texts
 from bayesglm.inference.exact import ExactPosterior
 from bayesglm.inference.gaussian import ConditionalGaussian
@@ -176,7 +177,7 @@ def warn(posterior: Posterior | JointPosterior) -> None:
         for text in _complaints(part):
             if response is not None:
                 text = f"Response {response!r}: {text}"
-            warnings.warn(text, ConvergenceWarning, stacklevel=3)
+            warnings.warn(text, ConvergenceWarning, stacklevel=stack_level())
 
 
 def _complaints(posterior: Posterior) -> list[str]:
