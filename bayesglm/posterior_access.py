@@ -142,7 +142,12 @@ class PosteriorAccess:
         check_is_fitted(self)
         check_fraction(coverage, "coverage")
         formula = None if self._design is None else self._design.formula
-        return summary_table(self.posterior_, type(self).__name__, formula, self._responses, coverage)
+        moments, precision = getattr(self, "_moments", None), None
+        if self.weights_type == "precision" and moments is not None and moments.weight != moments.n_rows:
+            precision = moments.weight / moments.n_rows
+        return summary_table(
+            self.posterior_, type(self).__name__, formula, self._responses, coverage, precision
+        )
 
     # -- inside --------------------------------------------------------------------------------------
 

@@ -95,6 +95,7 @@ def summary_table(
     formula: str | None,
     responses: Sequence[str],
     coverage: float = 0.9,
+    precision: float | None = None,
 ) -> SummaryTable:
     """Return the table of a posterior.
 
@@ -107,6 +108,8 @@ def summary_table(
     responses : sequence of str
     coverage : float, default=0.9
         Of the equal-tailed intervals.
+    precision : float, optional
+        Mean of the weights, where they are precisions.
 
     Returns
     -------
@@ -138,6 +141,8 @@ def summary_table(
     rows = f"{posterior.n_rows}"
     if posterior.weight != posterior.n_rows:
         rows += f" (weights sum to {posterior.weight:.6g})"
+    elif precision is not None:
+        rows += f" (weights are precisions, {precision:.4g} on average; sigma is that of weight 1)"
     what = formula or f"{', '.join(responses)} ~ Normal(mean, sigma)"
     header = (
         ("model", f"{model}, {what}"),

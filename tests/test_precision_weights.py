@@ -256,3 +256,14 @@ def test_weights_go_with_the_rows_of_a_formula():
 def test_other_meanings_are_refused(bad):
     with pytest.raises(ValueError, match="weights_type must be 'frequency' or 'precision'"):
         fit(weights_type=bad)
+
+
+def test_the_summary_says_what_weights_mean():
+    X = np.random.default_rng(0).normal(size=(30, 2))
+    y = X.sum(axis=1) + np.random.default_rng(1).normal(size=30)
+    model = BayesianLinearRegression(weights_type="precision", draws=50, random_state=0)
+    text = str(model.fit(X, y, sample_weight=np.full(30, 4.0)).summary())
+    assert "30 (weights are precisions, 4 on average; sigma is that of weight 1)" in text
+    assert "precisions" not in str(model.fit(X, y).summary())
+    frequency = BayesianLinearRegression(draws=50, random_state=0).fit(X, y, sample_weight=np.full(30, 4.0))
+    assert "30 (weights sum to 120)" in str(frequency.summary())
