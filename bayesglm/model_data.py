@@ -7,6 +7,7 @@ again when they are loaded, so that no file can contradict itself.
 import dataclasses
 import inspect
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -60,11 +61,16 @@ def describe(estimator: Any) -> dict[str, Any]:
             "the model was pickled by bayesglm 0.1.0, which did not keep what a file needs: fit it again, or pickle it"
         )
     if hasattr(estimator, "_moments"):
-        fitted_formula = getattr(estimator._design, "formula", None)
-        if fitted_formula != estimator.formula:
+        formula = getattr(estimator._design, "formula", None)
+        if formula != estimator.formula:
             raise ValueError(
-                f"formula={estimator.formula!r} was set after the fit of {fitted_formula!r}: fit the model again"
+                f"formula={estimator.formula!r} was set after a fit with formula={formula!r}: fit the model again"
             )
+    if fitted and not all(np.isfinite(part.stacked()).all() for part in estimator.posterior_.parts):
+        raise ValueError(
+            "the model has draws that are not finite, which no file holds: give priors with lighter tails, such as "
+            "sigma_prior=HalfNormal(1), or pickle the model instead"
+        )
     data = {
         "parameters": parameter_data.describe(estimator),
         "rows": _rows_data(estimator) if hasattr(estimator, "_moments") else None,
@@ -187,17 +193,19 @@ def _check_names(names: Sequence[Any], where: str) -> Sequence[str]:
 
 def _fit_data(estimator: Any) -> dict[str, Any]:
     parts = estimator.posterior_.parts
+    settings = parts[0].settings
+    shown = settings.progressbar
     return {
         "intercept": bool(estimator._intercept),
         # Where weights are precisions, it is the rows that count; where both count alike, they mean the same.
         "precision": parts[0].weight != estimator._moments.weight,
-        "settings": dataclasses.asdict(parts[0].settings),
+        "settings": {**vars(settings), "progressbar": None if shown is None else bool(shown)},
         "parts": [_part_data(*both) for both in zip(parts, estimator._routes, strict=True)],
     }
 
 
 def _part_data(part: Posterior, route: Any) -> dict[str, Any]:
-    states = route._states
+    states, entropy = route._states, part.entropy
     stats = {
         name: values.astype(_STATS[name][1]) if name in _STATS else values
         for name, values in part.stats.items()
@@ -207,7 +215,7 @@ def _part_data(part: Posterior, route: Any) -> dict[str, Any]:
         "draws": dict(part.draws),
         "stats": stats,
         "tune": int(part.tune),
-        "entropy": part.entropy if isinstance(part.entropy, int) else [int(word) for word in part.entropy],
+        "entropy": int(entropy) if isinstance(entropy, Integral) else [int(word) for word in entropy],
         "seconds": float(part.seconds),
         "diagnostics": dict(vars(part.diagnostics)),
         "z_scores": part.z_scores,

@@ -3,7 +3,6 @@
 import contextlib
 import io
 import os
-import pickle
 import re
 import subprocess
 import sys
@@ -86,16 +85,6 @@ def test_page_on_prior_scales_prints_what_it_says():
 
 def test_page_on_scikit_learn_prints_what_it_says():
     run_page("scikit-learn.md", n_blocks=6, rel=0.01, abs=0.011)
-
-
-def test_page_on_saving_prints_what_it_says(tmp_path, monkeypatch):
-    pytest.importorskip("skops")
-    monkeypatch.chdir(tmp_path)
-    namespace = run_page("saving.md", n_blocks=2)
-    page = (ROOT / "docs" / "saving.md").read_text(encoding="utf-8")
-    said = [1000 * int(number) for number in re.findall(r"(\d+) kB", page)]
-    sizes = [(tmp_path / "patients.bayesglm").stat().st_size, len(pickle.dumps(namespace["model"]))]
-    assert sizes == pytest.approx(said, rel=0.02)
 
 
 def run_page(name, n_blocks, **tolerance):

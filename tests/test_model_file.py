@@ -300,7 +300,7 @@ def test_classes_of_the_users_own(tmp_path):
 
 
 def test_models_that_a_file_would_not_describe(tmp_path):
-    with pytest.raises(ValueError, match=r"formula='y ~ b' was set after the fit of 'y ~ 1'"):
+    with pytest.raises(ValueError, match=r"formula='y ~ b' was set after a fit with formula='y ~ 1'"):
         copy.deepcopy(fitted("formula, intercept")).set_params(formula="y ~ b").save(tmp_path / "model")
     old = pickle.loads((ROOT / "tests/pickles/0.1.0/arrays.pickle").read_bytes())
     with pytest.raises(ValueError, match="fit it again"):
@@ -308,6 +308,37 @@ def test_models_that_a_file_would_not_describe(tmp_path):
     rng = np.random.default_rng(0)
     old.fit(rng.normal(size=(20, 2)), rng.normal(size=20)).save(tmp_path / "model")
     assert sigmas(load(tmp_path / "model")).shape == (2, 20)
+
+
+def test_draws_that_are_not_finite(tmp_path):
+    """Sigma of one row under a prior that hardly ends may overflow."""
+    model = copy.deepcopy(fitted("one row"))
+    model.posterior_.draws["sigma"][0, 3] = np.inf
+    with pytest.raises(ValueError, match=r"draws that are not finite.*HalfNormal.*pickle"):
+        model.save(tmp_path / "model")
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"draws": 1, "chains": 1, "tune": 0},
+        {"draws": 3, "chains": 1, "prior": "cauchy", "tune": 10},
+        {
+            "draws": 40,
+            "chains": 3,
+            "prior": Laplace(0, 1e-4),
+            "tune": 4,
+            "max_treedepth": 3,
+            "progressbar": np.False_,
+        },
+        {"draws": 40, "chains": 2, "prior": Laplace(0, 1e-4), "tune": 1, "target_accept": 0.2},
+        {"draws": 40, "chains": 2, "positive": True, "tune": 2, "target_accept": 0.999, "n_jobs": 2},
+    ],
+)
+def test_runs_of_all_lengths(params, tmp_path):
+    """Few draws leave diagnostics undefined; little warm-up leads to short, long and diverging trajectories."""
+    model = BayesianLinearRegression(random_state=1, **params).fit(ARRAY, Y)
+    assert_same(by_file(model, tmp_path), model, "arrays")
 
 
 def test_every_estimator_of_the_package_can_be_loaded():
