@@ -14,6 +14,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.utils._testing import create_memmap_backed_data
 
 from bayesglm import BayesianLinearRegression, Flat, HalfNormal, Normal
+from tests.sparse_data import random_sparse
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
@@ -194,7 +195,7 @@ def test_rank_and_singular_values(name, fit_intercept, weighted):
 
 
 def test_rank_and_singular_values_of_sparse_rows():
-    rows = sparse.random_array((50, 5), density=0.4, rng=np.random.default_rng(3))
+    rows = random_sparse((50, 5), 0.4, 3)
     model = nearly_flat().fit(sparse.csr_array(rows), y[:50])
     dense = rows.toarray()
     expected = np.linalg.svd(dense - dense.mean(axis=0), compute_uv=False)
@@ -305,7 +306,7 @@ def test_inputs(name):
     check_alike(*both(*given), *given, rtol=2e-4 if name == "float32" else 1e-9)
 
 
-SPARSE = sparse.random_array((80, 6), density=0.3, format="coo", rng=np.random.default_rng(5))
+SPARSE = random_sparse((80, 6), 0.3, 5, "coo")
 with_int64 = SPARSE.tocsr()
 with_int64.indices, with_int64.indptr = (
     with_int64.indices.astype(np.int64),
@@ -358,7 +359,7 @@ def test_sparse_is_dense(name, fit_intercept, weights):
 def test_sparse_rows_are_never_dense_all_at_once():
     shape, dense_bytes = (100_000, 200), 100_000 * 200 * 8
     rng = np.random.default_rng(6)
-    rows = sparse.random_array(shape, density=1e-3, format="csr", rng=rng)
+    rows = random_sparse(shape, 1e-3, 6)
     response = rows @ rng.normal(size=shape[1]) + rng.normal(size=shape[0])
     model = BayesianLinearRegression(draws=20, chains=1, random_state=0)
     calls = {

@@ -12,6 +12,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import BayesianRidge
 
 from bayesglm import BayesianLinearRegression, HalfNormal, Normal
+from tests.sparse_data import random_sparse
 from tests.test_several_responses import same_posterior
 
 pytestmark = [
@@ -104,7 +105,7 @@ def test_any_batching_is_one_fit(setting, batching):
 @every_batching
 @pytest.mark.parametrize("change", [sparse.csr_array, sparse.csc_matrix], ids=lambda change: change.__name__)
 def test_sparse_batches(change, batching):
-    rows = sparse.random_array((N, 5), density=0.4, rng=np.random.default_rng(3))
+    rows = random_sparse((N, 5), 0.4, 3)
     found = in_batches(batching, change(rows).tocsr(), y)
     check_alike(found, model().fit(rows.toarray(), y))
     mixed = model().partial_fit(rows.tocsr()[:10], y[:10]).partial_fit(rows.toarray()[10:], y[10:])

@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from scipy import sparse
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
 
 from bayesglm import BayesianLinearRegression, HalfNormal, Laplace, Normal
+from tests.sparse_data import random_sparse
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 RNG = np.random.default_rng(0)
@@ -160,7 +160,7 @@ def test_score_is_the_mean_of_the_responses():
 
 
 def test_sparse_rows():
-    rows = sparse.random_array((60, 8), density=0.3, rng=np.random.default_rng(1)).tocsr()
+    rows = random_sparse((60, 8), 0.3, 1)
     found, expected = fit(rows), fit(rows.toarray())
     np.testing.assert_array_equal(found.coef_, expected.coef_)
     np.testing.assert_allclose(found.predict(rows), expected.predict(rows.toarray()), rtol=1e-12)
