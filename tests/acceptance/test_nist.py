@@ -15,7 +15,9 @@ from tests.acceptance import nist
 # Wampler3 to 5 grows while the estimates stay 1 (their standard errors reach 2e7): numpy.linalg.lstsq on
 # scaled columns gets 9.0, 7.6 and 5.6 digits there.
 REQUIRED = {
-    "Norris": 12.0,
+    # The intercept, -0.26, is a difference of two means of 430: rounding one of them leaves 12.4 digits at the best,
+    # and how they round depends on BLAS (12.0 and 13 have been seen).
+    "Norris": 11.5,
     "Pontius": 11.0,
     "NoInt1": 13.0,
     "NoInt2": 13.0,
