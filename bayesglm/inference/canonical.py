@@ -18,7 +18,7 @@ from scipy import sparse
 from bayesglm.kernel.hashes import hash_rows, hash_sparse_rows
 
 #: Data of at most this many numbers, in at most so many rows, are brought into canonical order. Beyond it sorting
-#: costs too much of a fit (at 100,000 x 20 15 ms beside 26).
+#: costs too much of a fit (at 100,000 x 20 14 ms beside 26; tests/performance/linear.py prints it).
 LARGEST, MOST_ROWS = 1 << 20, 1 << 15
 
 

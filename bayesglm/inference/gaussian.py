@@ -231,9 +231,8 @@ def _canonical_rotation(basis: np.ndarray, cosine: np.ndarray, sine: np.ndarray)
     apart = (np.abs(np.diff(cosine)) > near) | (np.abs(np.diff(sine)) > near)
     for group in np.split(np.arange(k), np.flatnonzero(apart) + 1):
         if len(group) > 1:
-            rotation[np.ix_(group, group)] = np.linalg.qr(basis[:, group].T @ towards[:, 1 : len(group) + 1])[
-                0
-            ]
+            onto = basis[:, group].T @ towards[:, 1 : len(group) + 1]
+            rotation[np.ix_(group, group)] = np.linalg.qr(onto)[0]
     return rotation * np.where(towards[:, 0] @ basis @ rotation < 0.0, -1.0, 1.0)
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -283,21 +283,6 @@ def merge(first: Moments, second: Moments) -> Moments:
         rss=rss * ratio[p:] ** 2,
         trusted=False,
         remainder=remainder,
-    )
-
-
-def select(moments: Moments, response: int) -> Moments:
-    """Return the moments of one of the responses."""
-    p = len(moments.factor)
-    chosen = np.append(np.arange(p), p + response)
-    return replace(
-        moments,
-        mean=moments.mean[chosen],
-        spread=moments.spread[chosen],
-        unit=moments.unit[chosen],
-        remainder=moments.remainder[chosen],
-        rotated=moments.rotated[:, [response]],
-        rss=moments.rss[[response]],
     )
 
 

@@ -1,5 +1,6 @@
 """Moments of rows, read once or in parts and merged, against extended precision and NIST's certified values."""
 
+import dataclasses
 import functools
 
 import mpmath as mp
@@ -8,12 +9,22 @@ import pytest
 from scipy import sparse
 
 from bayesglm.inference import canonical, moments
-from bayesglm.inference.moments import gather, merge, select
+from bayesglm.inference.moments import gather, merge
 from bayesglm.inference.sufficient import summaries
 from tests.acceptance import nist
 from tests.acceptance.test_nist import digits
 
 pytestmark = pytest.mark.filterwarnings("error")
+
+
+def select(moments, response):
+    """Return the moments of one of the responses."""
+    p = len(moments.factor)
+    chosen = np.append(np.arange(p), p + response)
+    columns = {name: getattr(moments, name)[chosen] for name in ("mean", "spread", "unit", "remainder")}
+    return dataclasses.replace(
+        moments, **columns, rotated=moments.rotated[:, [response]], rss=moments.rss[[response]]
+    )
 
 
 def reference(X, Y, weights=None):

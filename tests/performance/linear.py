@@ -20,7 +20,10 @@ from timing import in_fresh_process, milliseconds, run_sections, times
 from workloads import autoregressive, regression, tutorial
 
 from bayesglm import BayesianLinearRegression, HalfCauchy, Normal
+from bayesglm.inference import canonical
+from bayesglm.inference.canonical import canonical_rows
 from bayesglm.inference.diagnostics import diagnose
+from bayesglm.inference.moments import gather
 from bayesglm.inference.sufficient import summarize
 
 TUTORIAL: dict[str, Any] = {
@@ -82,6 +85,19 @@ def data_pass() -> None:
     ratio = np.median(ours) / np.median(bare)
     print(f"1,000,000 x 50: pass over the data {milliseconds(ours)}, X.T @ X {milliseconds(bare)}")
     print(f"  ratio {ratio:.2f}, aim 1.5")
+
+
+def canonical_order() -> None:
+    """Bringing rows into canonical order, against the pass over them that follows."""
+    for n, p in [(1_000, 10), (10_000, 50), (100_000, 20)]:
+        X, y = regression(n, p)
+        Y = y[:, np.newaxis]
+        rows = canonical_rows(X, Y, None)
+        largest, canonical.LARGEST = canonical.LARGEST, 0
+        ordering, reading = times([lambda: canonical_rows(X, Y, None), lambda: gather(*rows)], 15)  # noqa: B023
+        canonical.LARGEST = largest
+        used = "" if X.size + n <= largest and n <= canonical.MOST_ROWS else ", not done for so many"
+        print(f"{n:,} x {p}: canonical order {milliseconds(ordering)}{used}, pass {milliseconds(reading)}")
 
 
 def flat_in_rows() -> None:
@@ -165,6 +181,7 @@ SECTIONS = [
     small_fits,
     against_point_estimates,
     data_pass,
+    canonical_order,
     flat_in_rows,
     diagnostics,
     memory,
