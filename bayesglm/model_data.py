@@ -15,7 +15,7 @@ import numpy as np
 from bayesglm import formula_data, generator_data, parameter_data, prior_data
 from bayesglm.inference.diagnostics import Diagnostics
 from bayesglm.inference.moments import Moments
-from bayesglm.inference.posterior import Posterior, parameter_names
+from bayesglm.inference.posterior import Posterior
 from bayesglm.inference.route import Route
 from bayesglm.inference.sampling import ChainState, Settings
 from bayesglm.inference.sufficient import Summary, summaries
@@ -304,7 +304,7 @@ def _part(
     except (ArithmeticError, ValueError) as error:
         raise ValueError(f"{where} has priors and rows without a posterior ({error})") from None
     _set_chains(route, chains, settings, where)
-    shape, k = (settings.chains, settings.draws), len(parameter_names(features, summary.intercept))
+    shape, k = (settings.chains, settings.draws), len(features) + summary.intercept + 1
     words = entropy if isinstance(entropy, list) else [entropy]
     if tune < 0 or not 0.0 <= seconds < np.inf or any(type(word) is not int or word < 0 for word in words):
         raise ValueError(f"{where} must have no negative numbers of draws, seconds or seeds")

@@ -102,7 +102,7 @@ class PosteriorAccess:
         weights = None if weights is None else weights[kept]
         check_bool(prior, "prior")
         parts = self.posterior_.parts
-        size = parts[0].draws["sigma"].size
+        size = int(np.prod(parts[0].shape))
         check_memory(
             (8.0 if prior else 5.0) * size * rows.shape[0] * len(parts),
             f"to_arviz with {rows.shape[0]} rows and {size} draws",

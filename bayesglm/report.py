@@ -137,13 +137,13 @@ def summary_table(
             "mean, sd and interval are exact (quadrature over sigma); the columns after them describe the draws,",
             "z how far their mean lies from the exact one, in Monte Carlo standard errors.",
         )
-    chains, draws = posterior.parts[0].draws["sigma"].shape
+    chains, draws = posterior.parts[0].shape
     rows = f"{posterior.n_rows}"
     if posterior.weight != posterior.n_rows:
         rows += f" (weights sum to {posterior.weight:.6g})"
     elif precision is not None:
         rows += f" (weights are precisions, {precision:.4g} on average; sigma is that of weight 1)"
-    what = formula or f"{', '.join(responses)} ~ Normal(mean, sigma)"
+    what = formula or f"{', '.join(responses)} ~ {posterior.parts[0].likelihood}"
     header = (
         ("model", f"{model}, {what}"),
         ("rows", rows),

@@ -21,7 +21,9 @@ class Posterior:
     Attributes
     ----------
     draws : dict of ndarray
-        ``Intercept`` (chain, draw; absent without one), ``coef`` (chain, draw, p), ``sigma`` (chain, draw).
+        ``Intercept`` (chain, draw; absent without one), ``coef`` (chain, draw, p), then the auxiliary parameters
+        of the likelihood, such as ``sigma`` (chain, draw), then what the prior learns. With K > 2 classes the
+        former two have one axis more behind the draws, of length K - 1.
     stats : dict of ndarray of shape (chain, draw)
         Sampler statistics under ArviZ's names.
     features : tuple of str
@@ -46,6 +48,11 @@ class Posterior:
         Exact marginals, where the priors allow it.
     z_scores : ndarray of shape (k,) or None
         Distance of the draws' means from the exact ones in Monte Carlo standard errors.
+    labels : dict of tuple of str or None
+        What the last axis of a variable stands for, by variable, where it is not the features; under
+        ``"coef"``, the classes that coefficients belong to.
+    likelihood : str
+        How an observation is distributed, in words.
     """
 
     draws: dict[str, np.ndarray]
@@ -62,6 +69,8 @@ class Posterior:
     diagnostics: Diagnostics = field(repr=False)
     exact: ExactPosterior | None = field(repr=False)
     z_scores: np.ndarray | None = field(repr=False)
+    labels: dict[str, tuple[str, ...]] | None = None
+    likelihood: str = "Normal(mean, sigma)"
 
     @property
     def parts(self) -> tuple[Posterior, ...]:
@@ -71,7 +80,12 @@ class Posterior:
     @property
     def names(self) -> tuple[str, ...]:
         """Names of all parameters, in the order of the diagnostics."""
-        return parameter_names(self.features, "Intercept" in self.draws)
+        return parameter_names(self.draws, self.features, self.labels)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of chains and of draws a chain."""
+        return self.draws["coef"].shape[:2]
 
     @property
     def priors(self) -> list[tuple[str, str]]:
@@ -94,7 +108,10 @@ class Posterior:
         return stack(self.draws)
 
     def flat(self) -> tuple[np.ndarray, np.ndarray | float, np.ndarray]:
-        """Return coef (S, p), intercept (S,) or 0.0 and sigma (S,), the chains one after another."""
+        """Return coef (S, p), intercept (S,) or 0.0 and sigma (S,), the chains one after another.
+
+        For the Gaussian likelihood with one response.
+        """
         coef = self.draws["coef"]
         intercept = self.draws["Intercept"].reshape(-1) if "Intercept" in self.draws else 0.0
         return (
@@ -104,7 +121,7 @@ class Posterior:
         )
 
     def __repr__(self) -> str:
-        chains, draws = self.draws["sigma"].shape[:2]
+        chains, draws = self.shape
         return (
             f"Posterior({chains} chains x {draws} draws of {len(self.names)} parameters, how={self.how!r}, "
             f"{self.n_divergences} divergences)"
@@ -241,18 +258,50 @@ def join_stats(stats: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     return joined
 
 
-def parameter_names(features: tuple[str, ...], intercept: bool) -> tuple[str, ...]:
-    """Return the names of all parameters: Intercept, the coefficients, sigma."""
-    return (*(("Intercept",) if intercept else ()), *features, "sigma")
+def parameter_names(
+    draws: dict[str, np.ndarray],
+    features: tuple[str, ...],
+    labels: dict[str, tuple[str, ...]] | None = None,
+) -> tuple[str, ...]:
+    """Return the names of all parameters in the order of `stack`.
+
+    Parameters
+    ----------
+    draws : dict of ndarray of shape (chain, draw, ...)
+    features : tuple of str
+        Names of the coefficients.
+    labels : dict of tuple of str, optional
+        As in `Posterior`.
+
+    Returns
+    -------
+    tuple of str
+        A coefficient has the name of its feature, ``x[b]`` if it belongs to class b; an entry of another
+        variable that is not a single number is called ``variable[label]``.
+    """
+    labels = labels or {}
+    names: list[str] = []
+    for variable, values in draws.items():
+        classes = labels.get("coef")
+        if variable == "coef":
+            groups = [""] if classes is None else [f"[{label}]" for label in classes]
+            names += [f"{feature}{group}" for group in groups for feature in features]
+        elif values.ndim == 2:
+            names.append(variable)
+        else:
+            own = classes if variable == "Intercept" else labels.get(variable)
+            ends = own or tuple(map(str, range(values.shape[-1])))
+            names += [f"{variable}[{end}]" for end in ends]
+    return tuple(names)
 
 
 def stack(draws: dict[str, np.ndarray]) -> np.ndarray:
-    """Return draws by name as one array of shape (k, chain, draw)."""
-    coef = draws["coef"]
-    first = int("Intercept" in draws)
-    out = np.empty((coef.shape[-1] + first + 1, *coef.shape[:2]))
-    if first:
-        out[0] = draws["Intercept"]
-    out[first:-1] = np.moveaxis(coef, -1, 0)
-    out[-1] = draws["sigma"]
+    """Return draws by name as one array of shape (k, chain, draw), variable by variable."""
+    shape = draws["coef"].shape[:2]
+    sizes = [int(np.prod(values.shape[2:])) for values in draws.values()]
+    out = np.empty((sum(sizes), *shape))
+    first = 0
+    for values, size in zip(draws.values(), sizes, strict=True):
+        out[first : first + size] = np.moveaxis(values.reshape(*shape, size), -1, 0)
+        first += size
     return out

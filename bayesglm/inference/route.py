@@ -206,7 +206,7 @@ def _disagreement(posterior: Posterior) -> list[str]:
     scores = posterior.z_scores
     if scores is None or not np.isfinite(scores).any():
         return []
-    n_draws = posterior.draws["sigma"].size
+    n_draws = int(np.prod(posterior.shape))
     # The Monte Carlo error is itself estimated, from few draws badly: hence Student's t.
     limit = -stdtrit(max(4.0, n_draws / 20.0), 0.5 * FALSE_ALARM / len(scores))
     worst = int(np.nanargmax(np.where(np.isfinite(scores), np.abs(scores), 0.0)))

@@ -51,9 +51,38 @@ def either(request):
 
 
 def test_names():
-    assert parameter_names(("x", "y"), True) == ("Intercept", "x", "y", "sigma")
-    assert parameter_names(("x", "y"), False) == ("x", "y", "sigma")
-    assert parameter_names((), True) == ("Intercept", "sigma")
+    one, two = np.zeros((2, 3)), np.zeros((2, 3, 2))
+    draws = {"Intercept": one, "coef": two, "sigma": one}
+    assert parameter_names(draws, ("x", "y")) == ("Intercept", "x", "y", "sigma")
+    assert parameter_names({"coef": two, "sigma": one}, ("x", "y")) == ("x", "y", "sigma")
+    assert parameter_names({"Intercept": one, "coef": two[..., :0]}, ()) == ("Intercept",)
+
+
+def test_names_of_classes_and_of_vectors_carry_their_labels():
+    draws = {
+        "Intercept": np.zeros((2, 3, 2)),
+        "coef": np.zeros((2, 3, 2, 1)),
+        "prior_scale": np.zeros((2, 3, 2)),
+    }
+    names = parameter_names(draws, ("x",), {"coef": ("b", "c"), "prior_scale": ("first", "second")})
+    assert names == (
+        "Intercept[b]", "Intercept[c]", "x[b]", "x[c]", "prior_scale[first]", "prior_scale[second]"
+    )  # fmt: skip
+    assert parameter_names({"coef": np.zeros((2, 3, 0)), "v": np.zeros((2, 3, 2))}, ()) == ("v[0]", "v[1]")
+
+
+def test_draws_of_any_shape_are_stacked_in_the_order_of_their_names():
+    rng = np.random.default_rng(0)
+    draws = {
+        "Intercept": rng.normal(size=(2, 3, 2)),
+        "coef": rng.normal(size=(2, 3, 2, 4)),
+        "phi": rng.normal(size=(2, 3)),
+    }
+    stacked = stack(draws)
+    assert stacked.shape == (2 + 8 + 1, 2, 3)
+    assert np.array_equal(stacked[1], draws["Intercept"][..., 1])
+    assert np.array_equal(stacked[2 + 4 + 1], draws["coef"][..., 1, 1])
+    assert np.array_equal(stacked[-1], draws["phi"])
 
 
 def test_draws_by_name(either):
