@@ -62,7 +62,7 @@ ORDER = [
     # kernel
     ["bayesglm.kernel.nuts", "bayesglm.kernel.gaussian", "bayesglm.kernel.autocovariance"],
     ["bayesglm.kernel.positive_priors", "bayesglm.kernel.ranks", "bayesglm.kernel.hashes"],
-    ["bayesglm.kernel.priors", "bayesglm.kernel.target"],
+    ["bayesglm.kernel.priors", "bayesglm.kernel.target", "bayesglm.kernel.family"],
     ["bayesglm.kernel._numeric", "bayesglm.kernel._dual_averaging"],
     ["bayesglm.kernel"],
 ]
