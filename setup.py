@@ -39,7 +39,8 @@ def extension(source: str) -> Extension:
     return Extension(
         source.removesuffix(".pyx").replace("/", "."),
         [source],
-        include_dirs=[numpy.get_include()],
+        depends=sorted(glob("bayesglm/kernel/*.h")),
+        include_dirs=[numpy.get_include(), "bayesglm/kernel"],
         library_dirs=[NPYRANDOM],
         libraries=["npyrandom"] if WINDOWS else ["npyrandom", "m"],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],

@@ -60,10 +60,19 @@ ORDER = [
     ["bayesglm.inference.canonical", "bayesglm.inference.threads", "bayesglm.inference.caller"],
     ["bayesglm.inference"],
     # kernel
+    ["bayesglm.kernel.sweep"],
+    ["bayesglm.kernel.regression"],
     ["bayesglm.kernel.nuts", "bayesglm.kernel.gaussian", "bayesglm.kernel.autocovariance"],
+    [
+        "bayesglm.kernel.binary",
+        "bayesglm.kernel.counts",
+        "bayesglm.kernel.categorical",
+        "bayesglm.kernel.design",
+    ],
     ["bayesglm.kernel.positive_priors", "bayesglm.kernel.ranks", "bayesglm.kernel.hashes"],
     ["bayesglm.kernel.priors", "bayesglm.kernel.target", "bayesglm.kernel.family"],
-    ["bayesglm.kernel._numeric", "bayesglm.kernel._dual_averaging"],
+    ["bayesglm.kernel._numeric", "bayesglm.kernel._dual_averaging", "bayesglm.kernel._blocks"],
+    ["bayesglm.kernel._vector"],
     ["bayesglm.kernel"],
 ]
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}

@@ -10,7 +10,8 @@ class Family:
     log_concave: ClassVar[bool]
     extra: ClassVar[str | None]
     takes_exposure: ClassVar[bool]
-    n_predictors: int
+    @property
+    def n_predictors(self) -> int: ...
     link: Any
     bound: Any
     @property
@@ -47,4 +48,6 @@ class Family:
     def draw(
         self, rng: np.random.Generator, eta: Any, aux: Mapping[str, Any], extra: Any = None
     ) -> np.ndarray: ...
-    def deviance(self, y: Any, mean: Any, extra: Any = None) -> np.ndarray: ...
+    def deviance(self, y: Any, mean: Any, aux: Mapping[str, Any], extra: Any = None) -> np.ndarray: ...
+
+def whole_quantile(cdf: Any, q: Any, start: Any) -> np.ndarray: ...

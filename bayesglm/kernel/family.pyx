@@ -1,8 +1,8 @@
 """The base of all likelihoods: a family's compiled density and its Python face.
 
 A family is a description: it stores what it is given. `bind` makes the copy that the kernel works
-with, which knows the data. The families themselves are in `bayesglm.kernel.discrete` and
-`bayesglm.kernel.continuous`; a new one is one class there and its name in `bayesglm.families`.
+with, which knows the data. The families themselves are in `bayesglm.kernel.binary`, `counts`, `categorical` and
+`continuous`; a new one is one class there and its name in `bayesglm.families`.
 """
 
 import numpy as np
@@ -210,6 +210,35 @@ cdef class Family:
         """Draw y from the `numpy.random.Generator` ``rng``, one for every entry of the broadcast arrays."""
         raise NotImplementedError
 
-    def deviance(self, y, mean, extra=None):
+    def deviance(self, y, mean, aux, extra=None):
         """Return each row's unit deviance at ``mean``, for the share of it that is explained (D²)."""
         raise NotImplementedError
+
+
+def whole_quantile(cdf, q, start):
+    """Return the smallest whole number y >= 0 with cdf(y) >= q, by bisection; infinite where there is none.
+
+    Parameters
+    ----------
+    cdf : callable
+        Maps an array of whole numbers, shaped as ``start``, to probabilities.
+    q : float or ndarray
+        Probabilities, broadcast to the shape of ``start``.
+    start : ndarray
+        A guess of where to look; upper ends are doubled from there.
+    """
+    high = np.maximum(np.ceil(np.asarray(start, dtype=np.float64)), 1.0)
+    q = np.broadcast_to(np.asarray(q, dtype=np.float64), high.shape)
+    low = np.full(high.shape, -1.0)
+    for _ in range(64):
+        short = cdf(high) < q
+        if not short.any():
+            break
+        low = np.where(short, high, low)
+        high = np.where(short, 2.0 * high + 1.0, high)
+    without = cdf(high) < q
+    while np.any(high - low > 1.0):
+        middle = np.floor(0.5 * (low + high))
+        enough = cdf(middle) >= q
+        high, low = np.where(enough, middle, high), np.where(enough, low, middle)
+    return np.where(np.isnan(q), np.nan, np.where(without, np.inf, high))

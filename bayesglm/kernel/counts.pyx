@@ -1,0 +1,298 @@
+"""Likelihoods of counts with a log link: Poisson and negative binomial.
+
+A negative binomial row is a logistic one of y successes in y + phi trials at eta - log(phi); what is left of its
+density depends on phi and the count alone and is summed over the different counts once a gradient.
+"""
+
+from numbers import Real
+
+import numpy as np
+
+from bayesglm.kernel._vector cimport exp_all, logistic_rows, poisson_rows
+from bayesglm.kernel.family cimport Rows
+from bayesglm.kernel.family import whole_quantile
+from bayesglm.kernel.positive_priors import InverseGamma
+from libc.math cimport exp, fabs, log, log1p
+from scipy.special.cython_special cimport gammaln, psi
+
+# From here on Stirling's series is exact to rounding with the terms used, and differences lose no digits.
+cdef double LARGE = 1000.0
+
+
+cdef inline double log_rising(double phi, double y) noexcept nogil:
+    """Return log gamma(phi + y) - log gamma(phi)."""
+    cdef double top = phi + y
+    if y == 0.0:
+        return 0.0
+    if phi < LARGE:
+        return gammaln(top) - gammaln(phi)
+    return (y * log(phi) + ((top - 0.5) * log1p(y / phi) - y)
+            + (1.0 / top - 1.0 / phi) / 12.0 - (1.0 / (top * top * top) - 1.0 / (phi * phi * phi)) / 360.0)
+
+
+cdef inline double log_rising_slope(double phi, double y) noexcept nogil:
+    """Return the derivative of `log_rising` by phi."""
+    cdef double top = phi + y
+    if y == 0.0:
+        return 0.0
+    if phi < LARGE:
+        return psi(top) - psi(phi)
+    return (log1p(y / phi) + 0.5 * y / (phi * top)
+            - (1.0 / (top * top) - 1.0 / (phi * phi)) / 12.0 + (top ** -4 - phi ** -4) / 120.0)
+
+
+cdef class CountFamily(Family):
+    """What Poisson and negative binomial likelihoods share."""
+
+    links = ("log",)
+    discrete = True
+    takes_exposure = True
+
+    def check_response(self, y, extra=None):
+        """Raise ValueError unless y holds whole numbers from 0 up."""
+        wrong = np.flatnonzero((y != np.floor(y)) | (y < 0.0))
+        if wrong.size:
+            raise ValueError(f"y must be counts, 0, 1, 2, ..., for the {type(self).__name__} family; row {wrong[0]} "
+                             f"has {y[wrong[0]]:g}. For rates give the counts, with the exposure.")
+
+    def start(self, y, *, weight=None, extra=None, offset=None):
+        """Return the log of the mean rate, half a count added, and no auxiliary parameter."""
+        w = np.ones(len(y)) if weight is None else weight
+        exposure = w.sum() if offset is None else w @ np.exp(offset)
+        return float(np.log(w @ y + 0.5) - np.log(exposure)), {}
+
+    def inverse_link(self, eta):
+        """Return exp(eta)."""
+        with np.errstate(over="ignore"):
+            return np.exp(eta)
+
+    def mean(self, eta, aux, extra=None):
+        """Return exp(eta)."""
+        return self.inverse_link(eta)
+
+
+cdef class Poisson(CountFamily):
+    """Counts whose variance is their mean exp(eta).
+
+    Parameters
+    ----------
+    link : {"log"}, default="log"
+    """
+
+    def __init__(self, link="log"):
+        self.link = link
+
+    def _attach(self, y, weight, extra):
+        from scipy.special import gammaln
+        super()._attach(y, weight, extra)
+        constant = gammaln(np.asarray(y) + 1.0)
+        self.constant = -np.sum(constant if weight is None else weight * constant)
+
+    cdef double loglik(self, const Rows* rows, const double* eta, const double* aux, double* score,
+                       double* d_aux) noexcept nogil:
+        return poisson_rows(rows.n, rows.y, rows.weight, eta, score)
+
+    cdef double value(self, const Rows* rows, const double* eta, const double* aux) noexcept nogil:
+        return poisson_rows(rows.n, rows.y, rows.weight, eta, NULL)
+
+    cdef void curvature(self, const Rows* rows, const double* eta, const double* aux, double* out) noexcept nogil:
+        cdef Py_ssize_t i
+        exp_all(eta, out, rows.n)
+        if rows.weight != NULL:
+            for i in range(rows.n):
+                out[i] *= rows.weight[i]
+
+    cdef double shared(self, const double* aux, double* d_aux) noexcept nogil:
+        return self.constant
+
+    def variance(self, eta, aux, extra=None):
+        """Return exp(eta)."""
+        return self.inverse_link(eta)
+
+    def logpdf(self, y, eta, aux, extra=None):
+        """Return the log probability of the count y."""
+        from scipy.special import gammaln
+        y = np.asarray(y, dtype=np.float64)
+        valid = (y >= 0.0) & (y == np.floor(y)) & np.isfinite(y)
+        safe = np.where(valid, y, 0.0)
+        return np.where(valid, safe * eta - self.inverse_link(eta) - gammaln(safe + 1.0), -np.inf)
+
+    def cdf(self, y, eta, aux, extra=None):
+        """Return the probability of at most y."""
+        from scipy.special import gammaincc
+        k = np.floor(y)
+        return np.where(k >= 0.0, gammaincc(np.maximum(k, 0.0) + 1.0, self.inverse_link(eta)), 0.0)
+
+    def quantile(self, q, eta, aux, extra=None):
+        """Return the smallest count y with cdf(y) >= q."""
+        guess = np.broadcast_arrays(q, self.inverse_link(eta))[1]
+        return whole_quantile(lambda y: self.cdf(y, eta, aux), q, guess + 5.0 * np.sqrt(guess))
+
+    def draw(self, rng, eta, aux, extra=None):
+        """Draw counts."""
+        return _poisson(rng, self.inverse_link(eta))
+
+    def deviance(self, y, mean, aux, extra=None):
+        """Return 2 (y log(y/mean) - y + mean)."""
+        from scipy.special import xlogy
+        with np.errstate(divide="ignore"):
+            return 2.0 * (xlogy(y, y) - xlogy(y, mean) - y + mean)
+
+
+cdef class NegativeBinomial(CountFamily):
+    """Overdispersed counts: mean mu = exp(eta), variance mu + mu²/phi.
+
+    Parameters
+    ----------
+    link : {"log"}, default="log"
+    phi : float, optional
+        None: estimated. It is the inverse of what others call the dispersion; Poisson counts have phi = infinity.
+    """
+
+    names = ("link", "phi")
+
+    def __init__(self, link="log", phi=None):
+        self.link, self.phi = link, phi
+
+    @property
+    def aux(self):
+        """The auxiliary parameters: phi, unless it is given."""
+        return ("phi",) if self.phi is None else ()
+
+    def check(self):
+        """Raise ValueError if phi is neither None nor a positive number."""
+        super().check()
+        phi = self.phi
+        if phi is not None and (isinstance(phi, bool) or not isinstance(phi, Real) or not 0.0 < phi < np.inf):
+            raise ValueError(f"phi must be a positive finite number, or None to estimate it; got {phi!r}.")
+
+    def _attach(self, y, weight, extra):
+        from scipy.special import gammaln
+        super()._attach(y, weight, extra)
+        self.estimated = self.phi is None
+        self.fixed = 1.0 if self.estimated else self.phi
+        counts, which = np.unique(np.asarray(y, dtype=np.float64), return_inverse=True)
+        self.counts = counts
+        self.times = np.bincount(which, weights=weight, minlength=len(counts)).astype(np.float64)
+        self.constant = -float(np.asarray(self.times) @ gammaln(counts + 1.0))
+
+    cdef double loglik(self, const Rows* rows, const double* eta, const double* aux, double* score,
+                       double* d_aux) noexcept nogil:
+        cdef Py_ssize_t i
+        cdef double phi = aux[0] if self.estimated else self.fixed, soft = 0.0, total, slopes = 0.0
+        total = logistic_rows(rows.n, rows.y, rows.weight, NULL, 1.0, phi, log(phi), eta, score, &soft)
+        if self.estimated and score != NULL:
+            for i in range(rows.n):
+                slopes += score[i]
+            d_aux[0] -= soft + slopes / phi
+        return total
+
+    cdef double value(self, const Rows* rows, const double* eta, const double* aux) noexcept nogil:
+        return self.loglik(rows, eta, aux, NULL, NULL)
+
+    cdef void curvature(self, const Rows* rows, const double* eta, const double* aux, double* out) noexcept nogil:
+        cdef Py_ssize_t i
+        cdef double phi = aux[0] if self.estimated else self.fixed, small
+        for i in range(rows.n):
+            small = exp(-fabs(eta[i] - log(phi)))
+            out[i] = (rows.y[i] + phi) * small / ((1.0 + small) * (1.0 + small))
+            if rows.weight != NULL:
+                out[i] *= rows.weight[i]
+
+    cdef double shared(self, const double* aux, double* d_aux) noexcept nogil:
+        cdef Py_ssize_t i
+        cdef double phi = aux[0] if self.estimated else self.fixed, total = self.constant
+        for i in range(self.counts.shape[0]):
+            total += self.times[i] * log_rising(phi, self.counts[i])
+            if self.estimated:
+                d_aux[0] += self.times[i] * log_rising_slope(phi, self.counts[i])
+        return total
+
+    # -- data ----------------------------------------------------------------------------------
+
+    def start(self, y, *, weight=None, extra=None, offset=None):
+        """Return the log of the mean rate and phi by moments."""
+        level, _ = super().start(y, weight=weight, offset=offset)
+        if self.phi is not None:
+            return level, {}
+        w = np.ones(len(y)) if weight is None else weight
+        mean = np.exp(level + (0.0 if offset is None else offset)) * np.ones(len(y))
+        excess = w @ ((y - mean) ** 2 - mean) / (w @ mean**2)
+        return level, {"phi": float(np.clip(1.0 / max(excess, 1e-3), 0.05, 100.0))}
+
+    def default_aux_priors(self, y, *, weight=None):
+        """Return an inverse gamma prior of phi.
+
+        Its density of 1/phi falls slowly from Poisson counts on and leaves room for overdispersion of any size, phi
+        down to some hundredths; heavy towards large phi, so that Poisson counts are not made overdispersed.
+        """
+        return {"phi": InverseGamma(shape=0.4, scale=0.3)} if self.phi is None else {}
+
+    # -- predictions ---------------------------------------------------------------------------
+
+    def _phi(self, aux):
+        return aux["phi"] if self.phi is None else self.phi
+
+    def variance(self, eta, aux, extra=None):
+        """Return mu + mu²/phi."""
+        mean = self.inverse_link(eta)
+        return mean + mean**2 / self._phi(aux)
+
+    def logpdf(self, y, eta, aux, extra=None):
+        """Return the log probability of the count y."""
+        from scipy.special import gammaln
+        phi = np.asarray(self._phi(aux), dtype=np.float64)
+        y = np.asarray(y, dtype=np.float64)
+        valid = (y >= 0.0) & (y == np.floor(y)) & np.isfinite(y)
+        safe = np.where(valid, y, 0.0)
+        u = eta - np.log(phi)
+        found = safe * u - (safe + phi) * np.logaddexp(0.0, u) + _log_rising(phi, safe) - gammaln(safe + 1.0)
+        return np.where(valid, found, -np.inf)
+
+    def cdf(self, y, eta, aux, extra=None):
+        """Return the probability of at most y."""
+        from scipy.special import betainc, expit
+        phi = np.asarray(self._phi(aux), dtype=np.float64)
+        k = np.floor(y)
+        found = betainc(phi, np.maximum(k, 0.0) + 1.0, expit(np.log(phi) - eta))
+        return np.where(k >= 0.0, found, 0.0)
+
+    def quantile(self, q, eta, aux, extra=None):
+        """Return the smallest count y with cdf(y) >= q."""
+        mean, phi = self.inverse_link(eta), self._phi(aux)
+        guess = np.broadcast_arrays(q, mean + 5.0 * np.sqrt(mean + mean**2 / phi))[1]
+        return whole_quantile(lambda y: self.cdf(y, eta, aux), q, guess)
+
+    def draw(self, rng, eta, aux, extra=None):
+        """Draw counts: Poisson with gamma distributed means."""
+        phi = self._phi(aux)
+        mean = self.inverse_link(eta)
+        shape = np.broadcast_shapes(np.shape(mean), np.shape(phi))
+        return _poisson(rng, rng.gamma(phi, 1.0, size=shape) * (mean / phi))
+
+    def deviance(self, y, mean, aux, extra=None):
+        """Return 2 (y log(y/mean) - (y + phi) log((y + phi)/(mean + phi)))."""
+        from scipy.special import xlogy
+        phi = self._phi(aux)
+        with np.errstate(divide="ignore"):
+            return 2.0 * (xlogy(y, y) - xlogy(y, mean) - (y + phi) * np.log1p((y - mean) / (mean + phi)))
+
+
+def _log_rising(phi, y):
+    """Return log gamma(phi + y) - log gamma(phi) of arrays."""
+    phi, y = np.broadcast_arrays(np.asarray(phi, dtype=np.float64), np.asarray(y, dtype=np.float64))
+    shape = phi.shape
+    cdef const double[::1] a = np.ascontiguousarray(phi).reshape(-1), b = np.ascontiguousarray(y).reshape(-1)
+    found = np.empty(a.shape[0])
+    cdef double[::1] out = found
+    cdef Py_ssize_t i
+    for i in range(a.shape[0]):
+        out[i] = log_rising(a[i], b[i])
+    return found.reshape(shape)
+
+
+def _poisson(rng, mean):
+    """Draw Poisson counts; beyond 1e18, where no integer holds them, their means."""
+    mean = np.asarray(mean)
+    large = ~(mean < 1e18)
+    return np.where(large, mean, rng.poisson(np.where(large, 0.0, mean)))

@@ -1,0 +1,252 @@
+"""The density of a regression's parameters: rows in blocks, a family, priors; one gradient reads the data once.
+
+Coordinates are, for each linear predictor, the intercept (if there is one) and the coefficients, then the
+logarithms of the auxiliary parameters, everything in the units of the design. Priors speak of the auxiliary
+parameters themselves: the Jacobian of the logarithm is part of the density.
+"""
+
+import numpy as np
+
+from bayesglm.kernel._blocks cimport BLOCK
+from bayesglm.kernel._numeric cimport dot
+from libc.math cimport exp
+from libc.string cimport memcpy, memset
+from scipy.linalg.cython_blas cimport dgemm
+
+
+cdef class RegressionTarget(Target):
+    """Density of the parameters of a regression with any family.
+
+    Parameters
+    ----------
+    design : Design
+        The rows, standardised.
+    family : Family
+        A description; the target binds it to the data.
+    y : ndarray of shape (n,)
+    weight, extra, offset : ndarray of shape (n,), optional
+        Weights of the rows; numbers of trials or standard errors; what is added to the linear predictors.
+    intercept : bool, default=True
+    shift : ndarray of shape (p,), optional
+        The intercept's prior speaks of ``intercept - shift @ coef``. None: zeros.
+    coef_prior : Prior, optional
+        Bound to positions among the coefficients of all linear predictors, one predictor after another. None: flat.
+    intercept_prior : Prior, optional
+        Bound to coordinate 0; serves the intercept of every linear predictor. None: flat.
+    aux_prior : Prior, optional
+        Of the auxiliary parameters, bound to their positions in ``family.aux`` (several by `JointPrior`). None: flat.
+
+    Attributes
+    ----------
+    n_linear, n_aux, n_predictors : int
+        Intercepts and coefficients; auxiliary parameters; linear predictors.
+    """
+
+    def __init__(self, Design design, family, y, *, weight=None, extra=None, offset=None, intercept=True, shift=None,
+                 coef_prior=None, intercept_prior=None, aux_prior=None):
+        y = np.ascontiguousarray(y, dtype=np.float64)
+        weight, extra, offset = (None if a is None else np.ascontiguousarray(a, dtype=np.float64)
+                                 for a in (weight, extra, offset))
+        for name, array in (("y", y), ("weight", weight), ("extra", extra), ("offset", offset)):
+            if array is not None and array.shape != (design.n_rows,):
+                raise ValueError(f"{name} has shape {array.shape}, but the design has {design.n_rows} rows.")
+        shift = np.zeros(design.n_columns) if shift is None else np.ascontiguousarray(shift, dtype=np.float64)
+        bound = family if family.bound is not None else family.bind(y, weight=weight, extra=extra)
+        self._set(design, bound, (y, weight, extra, offset), intercept, shift, coef_prior, intercept_prior,
+                  aux_prior)
+
+    cdef void _set(self, Design design, Family family, tuple arrays, bint intercept, shift, Prior coef_prior,
+                   Prior intercept_prior, Prior aux_prior) except *:
+        cdef Py_ssize_t K = family.n_predictors, p = design.n_columns
+        self.design, self.family, self.arrays = design, family, arrays
+        self._y, self._weight, self._extra, self._offset = arrays
+        self.intercept, self.shift = intercept, shift
+        self.coef_prior, self.intercept_prior, self.aux_prior = coef_prior, intercept_prior, aux_prior
+        self._shift = shift
+        self.n_predictors, self.n_aux = K, len(family.aux)
+        self.n_linear = K * (p + self.intercept)
+        self.dim = self.n_linear + self.n_aux
+        # One entry more than needed, so that there is an address where nothing is.
+        self._coef, self._raw, self._grad, self._grad_raw = (np.empty(K * p + 1) for _ in range(4))
+        self._eta, self._score = np.empty((K + 1) * BLOCK), np.empty((K + 1) * BLOCK)
+        self._padded = np.empty(BLOCK)
+        self._aux, self._d_aux = np.empty(self.n_aux + 1), np.empty(self.n_aux + 1)
+        self._levels = np.empty(2 * K)
+
+    cpdef Target clone(self):
+        cdef RegressionTarget copy = RegressionTarget.__new__(RegressionTarget)
+        copy._set(self.design, self.family, self.arrays, self.intercept, self.shift, self.coef_prior,
+                  self.intercept_prior, self.aux_prior)
+        return copy
+
+    def __reduce__(self):
+        raise TypeError("a regression's target holds its data and cannot be pickled; fit the model again instead.")
+
+    # -- one point -----------------------------------------------------------------------------
+
+    cdef Rows rows(self, Py_ssize_t block) noexcept nogil:
+        """Return the data of a block."""
+        cdef Rows rows
+        cdef Py_ssize_t first = block * BLOCK
+        rows.n = min(<Py_ssize_t>BLOCK, self.design.n_rows - first)
+        rows.y = &self._y[first]
+        rows.weight = &self._weight[first] if self._weight is not None else NULL
+        rows.extra = &self._extra[first] if self._extra is not None else NULL
+        return rows
+
+    cdef void unpack(self, const double* q) noexcept nogil:
+        """Set coefficients, levels and auxiliary parameters from coordinates."""
+        cdef Py_ssize_t k, i, p = self.design.n_columns, first = 1 if self.intercept else 0, at = 0
+        for k in range(self.n_predictors):
+            self._levels[k] = q[at] if self.intercept else 0.0
+            memcpy(&self._coef[k * p], q + at + first, p * sizeof(double))
+            self.design.begin(&self._coef[k * p], &self._levels[k], &self._raw[k * p])
+            at += p + first
+        for i in range(self.n_aux):
+            self._aux[i] = exp(q[at + i])
+
+    cdef void predict(self, Py_ssize_t block, Rows* rows) noexcept nogil:
+        """Write the linear predictors of a block to the scratch, one predictor after another."""
+        cdef Py_ssize_t k, i, p = self.design.n_columns, first = block * BLOCK
+        for k in range(self.n_predictors):
+            # A block writes all of its 256 rows; the next predictor begins where this one's rows end.
+            self.design.matvec(block, &self._raw[k * p], self._levels[k], &self._eta[k * rows.n])
+            if self._offset is not None:
+                for i in range(rows.n):
+                    self._eta[k * rows.n + i] += self._offset[first + i]
+
+    cdef double log_prior(self, const double* q, double* grad) noexcept nogil:
+        """Return the log prior of coordinates with Jacobians; add its gradient unless ``grad`` is NULL.
+
+        Works on the coefficients that `unpack` has set.
+        """
+        cdef Py_ssize_t k, i, j, p = self.design.n_columns, first = 1 if self.intercept else 0, at
+        cdef double value = 0.0, level, slope
+        memset(&self._grad[0], 0, (self.n_predictors * p + 1) * sizeof(double))
+        if self.coef_prior is not None:
+            value += self.coef_prior.add(&self._coef[0], &self._grad[0])
+        for k in range(self.n_predictors):
+            at = k * (p + first)
+            if self.intercept and self.intercept_prior is not None:
+                level = q[at]
+                if p:
+                    level -= dot(&self._shift[0], &self._coef[k * p], p)
+                slope = 0.0
+                value += self.intercept_prior.add(&level, &slope)
+                for j in range(p):
+                    self._grad[k * p + j] -= slope * self._shift[j]
+                if grad != NULL:
+                    grad[at] += slope
+            if grad != NULL:
+                for j in range(p):
+                    grad[at + first + j] += self._grad[k * p + j]
+        memset(&self._d_aux[0], 0, (self.n_aux + 1) * sizeof(double))
+        if self.aux_prior is not None:
+            value += self.aux_prior.add(&self._aux[0], &self._d_aux[0])
+        for i in range(self.n_aux):
+            value += q[self.n_linear + i]
+            if grad != NULL:
+                grad[self.n_linear + i] += self._d_aux[i] * self._aux[i] + 1.0
+        return value
+
+    cdef double logp_grad(self, const double* q, double* grad) noexcept nogil:
+        cdef Py_ssize_t b, k, i, p = self.design.n_columns, first = 1 if self.intercept else 0
+        cdef double value = 0.0, total
+        cdef const double* score
+        cdef Rows rows
+        self.unpack(q)
+        memset(grad, 0, self.dim * sizeof(double))
+        memset(&self._grad_raw[0], 0, (self.n_predictors * p + 1) * sizeof(double))
+        memset(&self._d_aux[0], 0, (self.n_aux + 1) * sizeof(double))
+        memset(&self._levels[self.n_predictors], 0, self.n_predictors * sizeof(double))
+        for b in range(self.design.n_blocks):
+            rows = self.rows(b)
+            self.predict(b, &rows)
+            value += self.family.loglik(&rows, &self._eta[0], &self._aux[0], &self._score[0], &self._d_aux[0])
+            for k in range(self.n_predictors):
+                score = &self._score[k * rows.n]
+                total = 0.0
+                for i in range(rows.n):
+                    total += score[i]
+                self._levels[self.n_predictors + k] += total
+                if rows.n < BLOCK:
+                    memset(&self._padded[0], 0, BLOCK * sizeof(double))
+                    memcpy(&self._padded[0], score, rows.n * sizeof(double))
+                    score = &self._padded[0]
+                self.design.rmatvec(b, score, &self._grad_raw[k * p])
+        value += self.family.shared(&self._aux[0], &self._d_aux[0])
+        for k in range(self.n_predictors):
+            total = self._levels[self.n_predictors + k]
+            if self.intercept:
+                grad[k * (p + 1)] = total
+            self.design.end(&self._grad_raw[k * p], total, grad + k * (p + first) + first)
+        for i in range(self.n_aux):
+            grad[self.n_linear + i] = self._d_aux[i] * self._aux[i]
+        return value + self.log_prior(q, grad)
+
+    # -- the same for Newton's method and for tests ------------------------------------------------
+
+    def linear_predictor(self, q):
+        """Return the linear predictors at a point, shape (n_predictors, n)."""
+        cdef const double[::1] point = np.ascontiguousarray(q, dtype=np.float64)
+        out = np.empty((self.n_predictors, self.design.n_rows))
+        cdef double[:, ::1] view = out
+        cdef Py_ssize_t b, k, i
+        cdef Rows rows
+        self._check(point.shape[0])
+        self.unpack(&point[0])
+        for b in range(self.design.n_blocks):
+            rows = self.rows(b)
+            self.predict(b, &rows)
+            for k in range(self.n_predictors):
+                for i in range(rows.n):
+                    view[k, b * BLOCK + i] = self._eta[k * rows.n + i]
+        return out
+
+    def information(self, q):
+        """Return the sum of the rows' X' W X with the family's curvature W, shape (n_linear, n_linear).
+
+        That is minus the second derivative of the log likelihood, or its expectation, by the linear coordinates;
+        the prior is not part of it.
+        """
+        cdef const double[::1] point = np.ascontiguousarray(q, dtype=np.float64)
+        cdef Py_ssize_t b, k, l, i, j, p = self.design.n_columns, first = 1 if self.intercept else 0
+        cdef Py_ssize_t width = p + first, K = self.n_predictors
+        cdef int size = <int>width, rows_ = BLOCK, order
+        cdef double one = 1.0, value
+        cdef const double* x
+        cdef Rows rows
+        self._check(point.shape[0])
+        blocks = np.zeros((K, K, max(width, 1), max(width, 1)))
+        cdef double[:, :, :, ::1] out = blocks
+        cdef double[::1] scratch = np.empty(BLOCK * p + 1), plain = np.ones(BLOCK * max(width, 1))
+        cdef double[::1] scaled = np.zeros(BLOCK * max(width, 1)), curvature = np.empty(K * K * BLOCK)
+        order = size
+        if not width:
+            return np.zeros((0, 0))
+        with nogil:
+            self.unpack(&point[0])
+            for b in range(self.design.n_blocks):
+                rows = self.rows(b)
+                self.predict(b, &rows)
+                self.family.curvature(&rows, &self._eta[0], &self._aux[0], &curvature[0])
+                x = self.design.dense(b, &scratch[0])
+                memcpy(&plain[first * BLOCK], x, p * BLOCK * sizeof(double))
+                for k in range(K):
+                    for l in range(k, K):
+                        for j in range(width):
+                            for i in range(rows.n):
+                                value = curvature[(k * K + l) * rows.n + i]
+                                scaled[j * BLOCK + i] = value * plain[j * BLOCK + i]
+                            for i in range(rows.n, BLOCK):
+                                scaled[j * BLOCK + i] = 0.0
+                        dgemm("T", "N", &size, &size, &rows_, &one, &plain[0], &rows_, &scaled[0], &rows_, &one,
+                              &out[k, l, 0, 0], &order)
+        for k in range(K):
+            for l in range(k):
+                blocks[k, l] = blocks[l, k].T
+        return np.ascontiguousarray(blocks.transpose(0, 2, 1, 3)).reshape(K * width, K * width)
+
+    def _check(self, size):
+        if size != self.dim:
+            raise ValueError(f"q has {size} entries, but the target has dimension {self.dim}.")
