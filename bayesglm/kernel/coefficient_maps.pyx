@@ -99,8 +99,11 @@ cdef class CoefMap:
         """Return hyperparameters by name, each of shape (...) or (..., k), at points of shape (..., size + scaled)."""
         return {}
 
-    def at(self, coef):
-        """Return coordinates, shape (size,), of (nearly) the coefficients ``coef``: a point to start from."""
+    def at(self, coef, unit=1.0):
+        """Return coordinates, shape (size,), of coefficients ``coef``, shape (n_coef,): a point to start from.
+
+        ``unit`` is the scale that a scaled map multiplies by.
+        """
         raise NotImplementedError
 
     def centre(self):
@@ -137,10 +140,10 @@ cdef class PositiveMap(ElementwiseMap):
         self.size = self.n_coef = self.unit.shape[0]
         self.slope, self.score = np.ones(self.size), np.zeros(self.size)
 
-    def at(self, coef):
-        coef, unit = np.array(coef, dtype=np.float64), np.asarray(self.unit)
-        where = unit > 0.0
-        position = np.maximum(coef[where] / unit[where], 0.1)
+    def at(self, coef, unit=1.0):
+        coef, scale = np.array(coef, dtype=np.float64), np.asarray(self.unit)
+        where = scale > 0.0
+        position = np.maximum(coef[where] / scale[where], 0.1)
         coef[where] = position + np.log(-np.expm1(-position))
         return coef
 
@@ -200,7 +203,7 @@ cdef class TailMap(ElementwiseMap):
         self.loc = loc
         self.scale = scale
 
-    def at(self, coef):
+    def at(self, coef, unit=1.0):
         df, loc, scale = np.asarray(self.df), np.asarray(self.loc), np.asarray(self.scale)
         distance = (np.asarray(coef, dtype=np.float64) - loc) / scale
         safe = np.where(df > 0.0, df, 1.0)

@@ -14,11 +14,27 @@ cdef double LOG_2PI = 1.8378770664093453
 cdef class HorseshoeMap(CoefMap):
     """The regularised horseshoe of Piironen and Vehtari (2017).
 
-    coef_j = unit_j N(0, s_j²) with 1/s_j² = 1/(tau lambda_j)² + 1/c², half-t local scales lambda_j and global
-    scale tau, and c² ~ InverseGamma(slab_df/2, slab_df/2 slab_scale²). Coordinates are u = (z_1, ..., z_p, log lambda_1,
-    ..., log lambda_p, log(tau/(global_scale sigma)), log(c²/slab_scale²)), with coef_j/unit_j =
-    z_j / sqrt(1/s_j² + information_j) as in `bayesglm.kernel.shrinkage.LearnedScaleMap`: with z_j = coef_j/(unit_j s_j)
-    the data would fix the product of z_j and s_j where they outdo the prior, a narrow curved ridge on which chains diverge.
+    coef_j ~ N(0, (unit_j s_j)²) with 1/s_j² = 1/(tau lambda_j)² + 1/c², half-t local scales lambda_j, a half-t global
+    scale tau, and c² ~ InverseGamma(slab_df/2, slab_df/2 slab_scale²). Coordinates are u = (z_1, ..., z_p,
+    log lambda_1, ..., log lambda_p, log(tau/(global_scale sigma)), log(c²/slab_scale²)), with coef_j =
+    z_j / sqrt(1/(unit_j s_j)² + information_j) as in `bayesglm.kernel.shrinkage.LearnedScaleMap`. Had z_j the unit
+    unit_j s_j, the data would fix the product of z_j and s_j wherever they outdo the prior: a narrow curved ridge,
+    on which the chains of such models diverge.
+
+    Parameters
+    ----------
+    n_coef : int
+    global_scale : float
+        Scale of tau's half-t prior; a scaled map multiplies it by sigma.
+    slab_scale, slab_df : float, default=2.5, 4.0
+    df_local, df_global : float, default=1.0
+        Degrees of freedom of local and global scales; 1 is half-Cauchy.
+    unit : float or array of shape (p,), default=1.0
+        The unit of each coefficient in which the scales are given.
+    scaled : bool, default=False
+        Whether tau is in units of sigma.
+    information : float or array of shape (p,), default=0.0
+        Precision of the likelihood in each coefficient (a scaled map: at sigma = 1).
     """
 
     def __init__(self, n_coef, global_scale, slab_scale=2.5, slab_df=4.0, df_local=1.0, df_global=1.0, unit=1.0,
@@ -36,13 +52,8 @@ cdef class HorseshoeMap(CoefMap):
         self.slope, self.score, self.score_x, self.held, self.share = np.zeros((5, n_coef))
 
     def hyper(self, U):
-        """Return tau and c, as ``global_scale`` and ``slab_scale``, each of shape (...)."""
-        U = np.asarray(U, dtype=np.float64)
-        log_tau = U[..., 2 * self.n_coef] + (U[..., self.size] if self.scaled else 0.0)
-        return {
-            "global_scale": self.global_scale * np.exp(log_tau),
-            "slab_scale": self.slab_scale * np.exp(0.5 * U[..., 2 * self.n_coef + 1]),
-        }
+        """Return ``global_scale``, of shape (...): tau, or tau/sigma of a scaled map."""
+        return {"global_scale": self.global_scale * np.exp(np.asarray(U, dtype=np.float64)[..., 2 * self.n_coef])}
 
     def at(self, coef, unit=1.0):
         """Return coordinates of coefficients, each with the local scale that suits it; ``unit`` is sigma if scaled."""

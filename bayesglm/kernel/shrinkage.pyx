@@ -13,10 +13,11 @@ cdef double LOG_2PI = 1.8378770664093453
 cdef class LearnedScaleMap(CoefMap):
     """Normal priors whose scale, one for all coefficients or one a group, has a prior of its own.
 
-    coef_j ~ N(0, s_j²) with s_j = unit_j l, l the scale of j's group. Coordinates are u = (z_1, ..., z_p, log l_1, ...,
-    log l_G) with coef_j = z_j / sqrt(1/s_j² + information_j): z_j has about unit variance in the posterior, whether l
-    makes the prior or the data the stronger. (Where one of them always is, the coordinate is the "non-centred" or the
-    "centred" one of Papaspiliopoulos, Roberts & Sköld 2007, each of which fails where the other succeeds.)
+    coef_j ~ N(0, s_j²) with s_j = unit_j l, l the scale of j's group. Coordinates are u = (z_1, ..., z_p, log l_1,
+    ..., log l_G) with coef_j = z_j / sqrt(1/s_j² + information_j): z_j has about unit variance in the posterior
+    whether, at that l, prior or data are the stronger. (Where one of them always is, the coordinate is the
+    "non-centred" or the "centred" one of Papaspiliopoulos, Roberts & Sköld 2007, each of which fails where the other
+    succeeds.)
 
     Parameters
     ----------
@@ -27,8 +28,7 @@ cdef class LearnedScaleMap(CoefMap):
     group : array of int, shape (p,), optional
         Which scale a coefficient has; None: all the first.
     information : float or array of shape (p,), default=0.0
-        Precision of the likelihood in each coefficient, the others being unknown; roughly, since the density is the
-        same whatever it is.
+        Precision of the likelihood in each coefficient; roughly, since the prior is the same whatever it is.
     """
 
     def __init__(self, unit, Prior hyperprior, group=None, information=0.0):
@@ -36,7 +36,8 @@ cdef class LearnedScaleMap(CoefMap):
         self.unit = np.ascontiguousarray(unit, dtype=np.float64)
         self.n_coef = self.unit.shape[0]
         if not hyperprior.positive:
-            raise ValueError(f"hyperprior must be a prior on the positive numbers, such as HalfStudentT; got {hyperprior}.")
+            raise ValueError(
+                f"hyperprior must be a prior on the positive numbers, such as HalfStudentT; got {hyperprior}.")
         self.hyperprior = hyperprior
         self.n_groups = len(hyperprior.bound[0])
         groups = np.zeros(self.n_coef, np.intp) if group is None else np.ascontiguousarray(group, dtype=np.intp)
@@ -54,7 +55,7 @@ cdef class LearnedScaleMap(CoefMap):
         scale = np.exp(np.asarray(U, dtype=np.float64)[..., self.n_coef:])
         return {"prior_scale": scale[..., 0] if self.n_groups == 1 else scale}
 
-    def at(self, coef):
+    def at(self, coef, unit=1.0):
         distance = np.asarray(coef, dtype=np.float64) / np.asarray(self.unit)
         group = np.asarray(self.group)
         u = np.zeros(self.size)
@@ -102,10 +103,11 @@ cdef class LearnedScaleMap(CoefMap):
 cdef class R2D2Map(CoefMap):
     """The R2D2 prior of Zhang, Naughton, Bondell and Reich (2022): a prior on R², shared out by a Dirichlet.
 
-    coef_j = sigma s_j N(0, 1) with s_j = unit_j sqrt(phi_j R²/(1 - R²)), R² ~ Beta(mean precision, (1 - mean) precision), phi ~
-    Dirichlet(concentration). phi is a vector of gamma variables g_j over its sum; coordinates are u = (z_1, ..., z_p,
-    x_1, ..., x_p, logit R²), z as in `LearnedScaleMap`, with g = log(1 + exp(k x))²/(2k²): to the right a gamma variable is the square of a
-    normal one, to the left its logarithm is straight, where a normal score would end in a cliff.
+    coef_j ~ N(0, (sigma s_j)²) with s_j = unit_j sqrt(phi_j R²/(1 - R²)), R² ~ Beta(mean precision, (1 - mean)
+    precision) and phi ~ Dirichlet(concentration), a vector of gamma variables g_j over their sum. Coordinates are u =
+    (z_1, ..., z_p, x_1, ..., x_p, logit R²), z as in `LearnedScaleMap` and g = log(1 + exp(k x))²/(2k²): large gamma
+    variables are squares of nearly normal x, and the logarithm of small ones is straight in x (a normal score would
+    end in a cliff there).
 
     Parameters
     ----------
