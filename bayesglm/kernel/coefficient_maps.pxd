@@ -23,7 +23,7 @@ cdef class PositiveMap(ElementwiseMap):
 
 
 cdef class TailMap(ElementwiseMap):
-    cdef const double[::1] df, loc, scale
+    cdef const double[::1] df, edge, loc, scale
     cdef double log_constant
     cdef Prior others
 

@@ -48,7 +48,8 @@ cdef class HorseshoeMap(CoefMap):
         self.information = np.broadcast_to(np.asarray(information, dtype=np.float64), (n_coef,)).copy()
         half = 0.5 * slab_df
         self.log_constant = (np.log(2.0) + student_constant(df_global) + half * np.log(half) - gammaln(half)
-                             + n_coef * (np.log(2.0) + student_constant(df_local) - 0.5 * LOG_2PI))
+                             + n_coef * (np.log(2.0) + student_constant(df_local) - 0.5 * LOG_2PI
+                                         + 0.5 * (df_local + 1.0) * np.log(df_local)))
         self.slope, self.score, self.score_x, self.held, self.share = np.zeros((5, n_coef))
 
     def hyper(self, U):
