@@ -15,6 +15,9 @@ from bayesglm.kernel.target import AffineTarget
 
 #: Coefficients this many standard errors from zero start where the data put them, the others at zero.
 CLEAR = 3.0
+#: The least noise that is told from none, in units of sd(y): coordinates count coefficients in standard errors, and
+#: doubles have to hold both.
+RESOLUTION = 1e-8
 #: A guess at the posterior standard deviation of the logarithms of scales.
 WIDTH_OF_HYPER = 0.5
 
@@ -44,12 +47,13 @@ def shrunk_target(summary: Summary, priors: StandardisedPriors, prior: SparsePri
     if isinstance(priors.intercept, Flat):
         proper[0] = 0.0
     check_identified(summary, np.diag(proper))
+    rss = max(summary.rss, summary.weight * RESOLUTION**2)
     products = summary.factor.T @ summary.factor
     information = np.diagonal(products).copy()
     plain = SummaryTarget(
         summary.weight,
         0.0,
-        summary.rss,
+        rss,
         summary.factor,
         summary.rotated,
         summary.intercept,
@@ -62,11 +66,13 @@ def shrunk_target(summary: Summary, priors: StandardisedPriors, prior: SparsePri
     coef_map = prior.coef_map(summary.sigma_unit, information=information)
     target = MappedTarget(plain, coef_map, first)
 
-    # Where to start: a ridge estimate of the clear signals. Chains are spread around it and warm-up learns the rest.
-    ridge = information.mean() * max(0.01, 0.1 * p / summary.weight)
-    estimate = np.linalg.solve(products + ridge * np.eye(p), summary.factor.T @ summary.rotated)
-    residual = summary.rss + float(np.sum((summary.factor @ estimate - summary.rotated) ** 2))
-    sigma = np.sqrt(max(residual, np.finfo(float).tiny) / summary.weight)
+    # Where to start: at an estimate of the clear signals. Chains are spread around it and warm-up learns the rest.
+    estimate, freedom = summary.least_squares, summary.weight - summary.rank - first
+    if summary.rank < p or (freedom < 0.1 * p + 1.0 and not summary.exact_fit):
+        ridge = 0.1 * information.mean() * p / summary.weight + np.finfo(float).tiny
+        estimate = np.linalg.solve(products + ridge * np.eye(p), summary.factor.T @ summary.rotated)
+        rss, freedom = rss + float(np.sum((summary.factor @ estimate - summary.rotated) ** 2)), summary.weight
+    sigma = np.sqrt(rss / freedom)
     clear = np.abs(estimate) * np.sqrt(information) > CLEAR * sigma
     start, width = np.zeros(target.dim), np.ones(target.dim)
     size = coef_map.size

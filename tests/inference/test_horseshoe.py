@@ -37,7 +37,7 @@ def fitted(prior, X, y, **settings):
 
 @functools.cache
 def small(name):
-    X, y, _ = data(12, 3, 1)
+    X, y, _ = data(10, 3, 1, seed=4, noise=2.0)
     return X, y, fitted(SPARSE[name], X, y, draws=4000, intercept_prior=Normal(0, 3), sigma_prior=SIGMA)
 
 
@@ -60,8 +60,8 @@ def test_posterior_is_that_of_importance_sampling(name):
         coef = rng.normal(size=(size, 3)) * np.sqrt(share) * noise
     # The intercept at the means has a normal prior, so that it integrates out.
     residual = y - y.mean() - coef @ (X - X.mean(axis=0)).T
-    logs = -12 * np.log(sigma) - 0.5 * np.sum(residual**2, axis=1) / sigma**2
-    spread = sigma**2 / 12
+    logs = -len(y) * np.log(sigma) - 0.5 * np.sum(residual**2, axis=1) / sigma**2
+    spread = sigma**2 / len(y)
     logs += 0.5 * np.log(spread) + stats.norm.logpdf(y.mean(), 0, np.sqrt(9 + spread))
     weight = np.exp(logs - logs.max())
     weight /= weight.sum()
@@ -185,3 +185,20 @@ def test_wrong_arguments_are_named(message):
     X, y, _ = data(30, 4, 1)
     with pytest.raises(ValueError, match=message):
         fitted(X=X, y=y, **{"prior": None, **WRONG[message]})
+
+
+@pytest.mark.parametrize("prior", [Horseshoe(), R2D2()], ids=["horseshoe", "r2d2"])
+def test_hard_data_have_finite_answers(prior):
+    X, y, _ = data(50, 6, 2)
+    exact = fitted(prior, X, 2 * X[:, 0] + 1, draws=200)
+    assert exact.posterior_.n_divergences == 0
+    np.testing.assert_allclose(exact.coef_, [2, 0, 0, 0, 0, 0], atol=1e-7)
+    for n in (3, 6, 7, 8):  # fewer rows than coefficients, as many, and one for each parameter
+        saturated = fitted(prior, X[:n], y[:n], draws=200)
+        assert saturated.posterior_.n_divergences <= 4
+        assert np.abs(saturated.coef_ * X[:n].std(axis=0)).max() < 4 * y[:n].std()
+    constant = fitted(prior, np.hstack([X, np.ones((50, 1))]), y, draws=200)
+    assert np.isfinite(constant.coef_).all()
+    assert np.isfinite(fitted(prior, np.zeros((20, 3)), y[:20], draws=50).coef_).all()
+    level = fitted(prior, X, np.full(50, 3.0), draws=50)
+    np.testing.assert_allclose(level.coef_, 0, atol=1e-6)
