@@ -5,6 +5,7 @@ from bayesglm._version import __version__
 from bayesglm.linear import BayesianLinearRegression
 from bayesglm.model_file import load
 from bayesglm.priors import (
+    R2D2,
     Cauchy,
     Exponential,
     Flat,
@@ -12,6 +13,7 @@ from bayesglm.priors import (
     HalfCauchy,
     HalfNormal,
     HalfStudentT,
+    Horseshoe,
     InverseGamma,
     Laplace,
     Normal,
@@ -19,6 +21,7 @@ from bayesglm.priors import (
 )
 
 __all__ = [
+    "R2D2",
     "BayesianLinearRegression",
     "Cauchy",
     "Exponential",
@@ -27,6 +30,7 @@ __all__ = [
     "HalfCauchy",
     "HalfNormal",
     "HalfStudentT",
+    "Horseshoe",
     "InverseGamma",
     "Laplace",
     "Normal",

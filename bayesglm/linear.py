@@ -26,7 +26,8 @@ class BayesianLinearRegression(BayesianRegressor):
         Of the coefficients. None: ``Normal(0, 2.5, autoscale=True)``, that is N(0, (2.5 sd(y)/sd(x_j))²)
         (half-normal with ``positive=True``). One prior serves every coefficient; a mapping gives priors
         to columns or terms by name and leaves the rest with the default. A name such as ``"laplace"``
-        stands for that family with scale 2.5 and ``autoscale``.
+        stands for that family with scale 2.5 and ``autoscale``. `Horseshoe` and `R2D2` serve all
+        coefficients together.
     prior_scale : float, optional
         Replaces the scale of the coefficients' prior; the parameter to search over.
     intercept_prior : Prior, str or None, default=None

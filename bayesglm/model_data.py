@@ -304,7 +304,8 @@ def _part(
     except (ArithmeticError, ValueError) as error:
         raise ValueError(f"{where} has priors and rows without a posterior ({error})") from None
     _set_chains(route, chains, settings, where)
-    shape, k = (settings.chains, settings.draws), len(features) + summary.intercept + 1
+    shape = settings.chains, settings.draws
+    k = len(features) + summary.intercept + 1 + len(route.hyper)
     words = entropy if isinstance(entropy, list) else [entropy]
     if tune < 0 or not 0.0 <= seconds < np.inf or any(type(word) is not int or word < 0 for word in words):
         raise ValueError(f"{where} must have no negative numbers of draws, seconds or seeds")
@@ -318,7 +319,7 @@ def _part(
         if np.any(values < 0.0):
             raise ValueError(f"the diagnostics of {where} must not be negative")
     posterior = Posterior(
-        draws=_draws(draws, shape, len(features), summary.intercept, where),
+        draws=_draws(draws, shape, len(features), summary.intercept, route.hyper, where),
         stats=_stats(stats, shape, settings, where),
         features=features,
         how=route.how,
@@ -337,10 +338,15 @@ def _part(
 
 
 def _draws(
-    data: Mapping[str, Any], shape: tuple[int, int], p: int, intercept: bool, where: str
+    data: Mapping[str, Any],
+    shape: tuple[int, int],
+    p: int,
+    intercept: bool,
+    hyper: tuple[str, ...],
+    where: str,
 ) -> dict[str, np.ndarray]:
     shapes: dict[str, tuple[int, ...]] = {"Intercept": shape} if intercept else {}
-    shapes |= {"coef": (*shape, p), "sigma": shape}
+    shapes |= {"coef": (*shape, p), "sigma": shape, **dict.fromkeys(hyper, shape)}
     fields(data, f"the draws of {where}", **dict.fromkeys(shapes, np.ndarray))
     draws = {name: array(data[name], f"the draws of {name} of {where}", shapes[name]) for name in shapes}
     if not np.all(draws["sigma"] > 0.0):

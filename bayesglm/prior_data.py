@@ -8,9 +8,11 @@ import numpy as np
 from bayesglm.inference.prior_set import PriorSet
 from bayesglm.kernel.positive_priors import PRIORS
 from bayesglm.kernel.priors import Flat, Prior
+from bayesglm.kernel.sparse_priors import SPARSE_PRIORS, SparsePrior
 from bayesglm.plain_data import array, encode, fields
 
-_NAMES = {kind: name for name, kind in PRIORS.items()}
+_KINDS: dict[str, type[Prior]] = {**PRIORS, **SPARSE_PRIORS}
+_NAMES = {kind: name for name, kind in _KINDS.items()}
 
 
 def describe(prior: Prior, where: str) -> dict[str, Any]:
@@ -70,7 +72,7 @@ def restore(data: Any, where: str) -> Prior:
         If `data` is not a prior of this package.
     """
     name, parameters = fields(data, where, prior=str, parameters=dict)
-    kind = PRIORS.get(name)
+    kind = _KINDS.get(name)
     if kind is None:
         raise ValueError(f"{where} must be a prior of bayesglm, got {name[:40]!r}")
     fields(parameters, f"the {name} prior of {where}", **dict.fromkeys(kind.names, object))
@@ -182,6 +184,12 @@ def _bound(data: Mapping[str, Any], where: str) -> Prior:
     prior = restore({"prior": name, "parameters": parameters}, where)
     if truncated and prior.positive:
         raise ValueError(f"{where} must not be cut off, since it is positive anyway")
+    if isinstance(prior, SparsePrior):
+        if truncated or not np.all(loc > 0.0) or not np.array_equal(index, np.arange(len(index))):
+            raise ValueError(
+                f"{where} must serve all coefficients, in their order, by units that are positive"
+            )
+        where = "prior"
     bound = prior.bind(index, name=where)  # which checks the other parameters
     bound._attach((bound.bound[0], np.ascontiguousarray(loc), np.ascontiguousarray(scale), truncated))
     return bound

@@ -10,9 +10,12 @@ from bayesglm.kernel.positive_priors import (
     InverseGamma,
 )
 from bayesglm.kernel.priors import Cauchy, Flat, Laplace, Normal, Prior, StudentT
+from bayesglm.kernel.sparse_priors import R2D2, SPARSE_PRIORS, Horseshoe
 
 __all__ = [
     "PRIORS",
+    "R2D2",
+    "SPARSE_PRIORS",
     "Cauchy",
     "Exponential",
     "Flat",
@@ -20,6 +23,7 @@ __all__ = [
     "HalfCauchy",
     "HalfNormal",
     "HalfStudentT",
+    "Horseshoe",
     "InverseGamma",
     "Laplace",
     "Normal",

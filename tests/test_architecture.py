@@ -47,7 +47,7 @@ ORDER = [
     ["bayesglm._version"],
     # inference
     ["bayesglm.inference.route"],
-    ["bayesglm.inference.posterior", "bayesglm.inference.general"],
+    ["bayesglm.inference.posterior", "bayesglm.inference.general", "bayesglm.inference.shrinkage"],
     ["bayesglm.inference.prior_set", "bayesglm.inference.exact"],
     ["bayesglm.inference.gaussian", "bayesglm.inference.sampling"],
     [
@@ -69,6 +69,9 @@ ORDER = [
         "bayesglm.kernel.categorical",
         "bayesglm.kernel.design",
     ],
+    ["bayesglm.kernel.sparse_priors"],
+    ["bayesglm.kernel.horseshoe", "bayesglm.kernel.shrinkage"],
+    ["bayesglm.kernel.coefficient_maps"],
     ["bayesglm.kernel.positive_priors", "bayesglm.kernel.ranks", "bayesglm.kernel.hashes"],
     ["bayesglm.kernel.priors", "bayesglm.kernel.target", "bayesglm.kernel.family"],
     ["bayesglm.kernel._numeric", "bayesglm.kernel._dual_averaging", "bayesglm.kernel._blocks"],

@@ -18,6 +18,7 @@ from bayesglm.inference.gaussian import GaussianPrior
 from bayesglm.inference.sufficient import Summary
 from bayesglm.kernel.positive_priors import PRIORS, HalfNormal, HalfStudentT
 from bayesglm.kernel.priors import Flat, JointPrior, Normal, Prior
+from bayesglm.kernel.sparse_priors import SPARSE_PRIORS, SparsePrior
 
 #: Scale of the default priors in units of sd(y)/sd(x) (rstanarm, bambi).
 DEFAULT_SCALE = 2.5
@@ -33,6 +34,11 @@ class StandardisedPriors:
     sigma: Prior
     shift: np.ndarray
     positive: np.ndarray
+
+    @property
+    def sparse(self) -> SparsePrior | None:
+        """The prior on all coefficients together, if that is what they have."""
+        return _sparse(self.coef)
 
     def joint(self, change: Callable[[Prior], Prior] = lambda prior: prior) -> Prior | None:
         """Return the coefficients' priors as one, each after a change if one is given."""
@@ -139,11 +145,15 @@ class PriorSet:
                 )
 
     def log_density(self, draws: Mapping[str, np.ndarray], x_mean: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the log prior density of draws by variable, each shaped as the draws."""
+        """Return the log prior density of draws by variable, each shaped as the draws.
+
+        Coefficients whose prior is on all of them together have none of their own, and are left out.
+        """
         out = {"sigma": self.sigma.logpdf(draws["sigma"][..., np.newaxis])[..., 0]}
         coef = draws["coef"]
-        out["coef"] = np.empty(coef.shape)
-        for prior in self.coef:
+        if _sparse(self.coef) is None:
+            out["coef"] = np.empty(coef.shape)
+        for prior in self.coef if "coef" in out else ():
             out["coef"][..., prior.bound[0]] = prior.logpdf(coef[..., prior.bound[0]])
         if self.intercept is not None:
             level = draws["Intercept"] + (coef @ x_mean if self.centred else 0.0)
@@ -167,13 +177,17 @@ class PriorSet:
                 "prior=True out."
             )
         coef = np.empty((size, len(self.positive)))
-        for prior in self.coef:
+        sparse = _sparse(self.coef)
+        hyper: dict[str, np.ndarray] = {}
+        for prior in self.coef if sparse is None else ():
             coef[:, prior.bound[0]] = prior.draw(rng, size)
         out = {"coef": coef, "sigma": self.sigma.draw(rng, size)[:, 0]}
+        if sparse is not None:
+            coef[:], hyper = sparse.draw_with(rng, out["sigma"])
         if self.intercept is not None:
             level = self.intercept.draw(rng, size)[:, 0]
             out["Intercept"] = level - (coef @ x_mean if self.centred else 0.0)
-        return out
+        return out | hyper
 
     def describe(self) -> list[tuple[str, str]]:
         """Return (parameter, prior after scaling) for the report."""
@@ -182,7 +196,8 @@ class PriorSet:
             lines[0] = ("Intercept (at the predictors' means)", lines[0][1])
         for label, prior in zip(self.labels, self.coef, strict=True):
             cut = ", cut off below 0" if prior.bound[3] else ""
-            lines.append((label, f"{prior.resolved()}{cut}"))
+            where = f"{label}, at sd(x) = 1" if isinstance(prior, SparsePrior) else label
+            lines.append((where, f"{prior.resolved()}{cut}"))
         lines.append(("sigma", str(self.sigma.resolved())))
         return lines
 
@@ -237,8 +252,12 @@ def resolve(
         parts = [(label, name, _rescaled(given, scale, name), index) for label, name, given, index in parts]
 
     flags = np.full(p, bool(positive))
-    bound = []
+    bound: list[Prior] = []
     for _, name, given, index in parts:
+        if isinstance(given, SparsePrior):
+            whole = given.for_rows(p, summary.weight).bind(index, unit=unit, positive=positive, name=name)
+            bound.append(whole.moved(unit / y_sd * (summary.y_unit / summary.sigma_unit), unit))
+            continue
         bound.append(given.bind(index, unit=unit[index], positive=positive, name=name))
         flags[index] |= given.positive
     given = Normal(scale=DEFAULT_SCALE, autoscale=True)
@@ -310,9 +329,13 @@ def _share_out(
 def _as_prior(value: Any, name: str) -> Prior:
     """Return ``value`` as a prior: an object, or the name of one with its usual scale."""
     if isinstance(value, str):
+        if value in SPARSE_PRIORS:
+            return SPARSE_PRIORS[value]()
         if value not in PRIORS:
-            near = difflib.get_close_matches(value, PRIORS, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(PRIORS)}."
+            near = difflib.get_close_matches(value, [*PRIORS, *SPARSE_PRIORS], n=1)
+            hint = (
+                f"did you mean {near[0]!r}?" if near else f"known are {', '.join([*PRIORS, *SPARSE_PRIORS])}."
+            )
             raise ValueError(f"{name}={value!r} is not the name of a prior; {hint}")
         usual = DEFAULT_SCALE if name.startswith(("prior", "intercept")) else 1.0
         return Flat() if value == "flat" else PRIORS[value](scale=usual, autoscale=True)
@@ -324,6 +347,11 @@ def _as_prior(value: Any, name: str) -> Prior:
     if not isinstance(value, Prior):
         raise TypeError(f"{name} must be a prior such as {example}, the name of one, or None; got {value!r}.")
     return value
+
+
+def _sparse(priors: Sequence[Prior]) -> SparsePrior | None:
+    """Return the prior on all coefficients together, if that is what they have."""
+    return next((prior for prior in priors if isinstance(prior, SparsePrior)), None)
 
 
 def _rescaled(prior: Prior, scale: float, name: str) -> Prior:

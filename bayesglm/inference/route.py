@@ -29,7 +29,10 @@ from bayesglm.inference.sampling import (
     run,
     seed_sequence,
 )
+from bayesglm.inference.shrinkage import shrunk_target
+from bayesglm.inference.shrinkage import unwhiten as unwhiten_shrunk
 from bayesglm.inference.sufficient import Summary
+from bayesglm.kernel.coefficient_maps import MappedTarget
 from bayesglm.kernel.target import AffineTarget, Target
 
 #: Probability that a correct sampler is reported to disagree with the exact marginals.
@@ -72,6 +75,9 @@ class Route:
             self.conditional = ConditionalGaussian(summary, gaussian)
             self.exact = ExactPosterior(self.conditional, summary)
             self.target = self.conditional.target
+        elif standardised.sparse is not None:
+            self.how = "nuts"
+            self.target = shrunk_target(summary, standardised, standardised.sparse)
         else:
             self.how = "nuts"
             self.target, self.conditional = sampled_target(summary, standardised)
@@ -79,6 +85,15 @@ class Route:
     def __setstate__(self, state: dict[str, Any]) -> None:
         # Version 0.1.0 knew weights as frequencies only.
         self.__dict__.update({"_sigma_unit": state["_y_unit"], **state})
+
+    @property
+    def hyper(self) -> tuple[str, ...]:
+        """Names of what the prior learns, each a single number a draw."""
+        inner = self.target.inner if isinstance(self.target, AffineTarget) else None
+        if not isinstance(inner, MappedTarget):
+            return ()
+        coef_map = inner.coef_map
+        return tuple(coef_map.hyper(np.zeros(coef_map.size + coef_map.scaled)))
 
     def sample(
         self,
@@ -144,7 +159,10 @@ class Route:
 
     def _to_user(self, found: Run) -> dict[str, np.ndarray]:
         """Map standardised draws to the user's units; the intercept to that at zero."""
-        if isinstance(found.target, AffineTarget):
+        hyper: dict[str, np.ndarray] = {}
+        if isinstance(found.target, AffineTarget) and isinstance(found.target.inner, MappedTarget):
+            theta, sigma, hyper = unwhiten_shrunk(found.target, found.draws)
+        elif isinstance(found.target, AffineTarget):
             theta, sigma = unwhiten(found.target, self.conditional, found.draws)
         else:
             assert self.conditional is not None
@@ -156,7 +174,7 @@ class Route:
             draws["Intercept"] = self._y_mean + self._y_unit * theta[..., 0] - coef @ self._x_mean
         draws["coef"] = coef
         draws["sigma"] = sigma * self._sigma_unit
-        return draws
+        return draws | hyper
 
 
 def _z_scores(draws: dict[str, np.ndarray], diagnostics: Diagnostics, exact: ExactPosterior) -> np.ndarray:

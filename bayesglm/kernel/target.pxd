@@ -12,6 +12,7 @@ cdef class AffineTarget(Target):
     cdef readonly Target inner
     cdef readonly object shift
     cdef readonly object factor
+    cdef bint diagonal
     cdef const double[::1] _shift
     cdef const double[:, ::1] _factor
     cdef double[::1] _q

@@ -206,3 +206,15 @@ def test_a_list_that_is_too_short_is_an_error():
 def test_the_base_class_has_no_density():
     assert Target().dim == 0
     assert Target()([]) == (0.0, pytest.approx([]))
+
+
+def test_a_diagonal_map_is_the_same_without_its_products():
+    rng = np.random.default_rng(4)
+    shift, width = rng.normal(size=4), np.exp(rng.normal(size=4))
+    inner = PyTarget(4, lambda q: (-0.25 * np.sum(q**4), -(q**3)))
+    z = rng.normal(size=4)
+    nearly = np.diag(width)
+    nearly[3, 0] = 1e-300
+    one, other = AffineTarget(inner, shift, np.diag(width))(z), AffineTarget(inner, shift, nearly)(z)
+    assert one[0] == pytest.approx(other[0], rel=1e-14)
+    np.testing.assert_allclose(one[1], other[1], rtol=1e-14)
