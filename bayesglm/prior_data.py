@@ -146,7 +146,7 @@ def restore_set(data: Any, p: int, intercept: bool, where: str) -> PriorSet:
     return PriorSet(
         coef=tuple(bound),
         intercept=None if level is None else _single(level, f"the intercept's of {where}", positive=False),
-        sigma=_single(sigma, f"sigma's of {where}", positive=True),
+        aux={"sigma": _single(sigma, f"sigma's of {where}", positive=True)},
         centred=centred,
         positive=positive,
         labels=tuple(labels),

@@ -49,7 +49,7 @@ ORDER = [
     ["bayesglm.inference.route"],
     ["bayesglm.inference.posterior", "bayesglm.inference.general", "bayesglm.inference.shrinkage"],
     ["bayesglm.inference.prior_set", "bayesglm.inference.exact"],
-    ["bayesglm.inference.gaussian", "bayesglm.inference.sampling"],
+    ["bayesglm.inference.gaussian", "bayesglm.inference.sampling", "bayesglm.inference.prior_arguments"],
     [
         "bayesglm.inference.quadrature",
         "bayesglm.inference.sufficient",

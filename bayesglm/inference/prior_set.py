@@ -6,22 +6,24 @@ over to the units that the kernel works in.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from bayesglm.inference.gaussian import GaussianPrior
+from bayesglm.inference.prior_arguments import (
+    PriorScale,
+    bound_intercept,
+    bound_positive,
+    coefficient_priors,
+)
 from bayesglm.inference.sufficient import Summary
-from bayesglm.kernel.positive_priors import PRIORS, HalfNormal, HalfStudentT
-from bayesglm.kernel.priors import Flat, JointPrior, Normal, Prior
-from bayesglm.kernel.sparse_priors import SPARSE_PRIORS, SparsePrior
+from bayesglm.kernel.positive_priors import HalfStudentT
+from bayesglm.kernel.priors import Flat, JointPrior, Prior
+from bayesglm.kernel.sparse_priors import SparsePrior
 
-#: Scale of the default priors in units of sd(y)/sd(x) (rstanarm, bambi).
-DEFAULT_SCALE = 2.5
 DEFAULT_SIGMA_DF = 4.0
 
 
@@ -91,7 +93,8 @@ class PriorSet:
     coef : tuple of Prior
         Bound to positions among the coefficients, which they share out between them.
     intercept : Prior or None
-    sigma : Prior
+    aux : dict of Prior
+        By name, those of the likelihood's other parameters, such as sigma.
     centred : bool
         Whether the intercept's prior speaks of the intercept at the predictors' means.
     positive : ndarray of bool, shape (p,)
@@ -100,15 +103,28 @@ class PriorSet:
         What each prior in ``coef`` is for, in the report.
     exact_fit : bool
         Whether the data are fitted to rounding error, so that sigma's prior was replaced.
+    n_predictors : int
+        Linear predictors a row, all of which have the same priors: more than one for more than two classes.
     """
 
     coef: tuple[Prior, ...]
     intercept: Prior | None
-    sigma: Prior
+    aux: dict[str, Prior]
     centred: bool
     positive: np.ndarray
     labels: tuple[str, ...]
-    exact_fit: bool
+    exact_fit: bool = False
+    n_predictors: int = 1
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Before there were other likelihoods than the normal one, its prior was an attribute of its own.
+        sigma = state.pop("sigma", None)
+        self.__dict__.update(state if sigma is None else {**state, "aux": {"sigma": sigma}})
+
+    @property
+    def sigma(self) -> Prior:
+        """Prior of the noise's standard deviation."""
+        return self.aux["sigma"]
 
     def standardised(self, summary: Summary) -> StandardisedPriors:
         """Carry the priors over to the units of ``summary``."""
@@ -149,7 +165,7 @@ class PriorSet:
 
         Coefficients whose prior is on all of them together have none of their own, and are left out.
         """
-        out = {"sigma": self.sigma.logpdf(draws["sigma"][..., np.newaxis])[..., 0]}
+        out = {name: prior.logpdf(draws[name][..., np.newaxis])[..., 0] for name, prior in self.aux.items()}
         coef = draws["coef"]
         if _sparse(self.coef) is None:
             out["coef"] = np.empty(coef.shape)
@@ -167,7 +183,7 @@ class PriorSet:
             for label, prior in (
                 *zip(self.labels, self.coef, strict=True),
                 ("Intercept", self.intercept),
-                ("sigma", self.sigma),
+                *self.aux.items(),
             )
             if isinstance(prior, Flat)
         ]
@@ -176,16 +192,19 @@ class PriorSet:
                 f"The prior of {flat[0]} is flat, so nothing can be drawn from it: give a proper prior, or leave "
                 "prior=True out."
             )
-        coef = np.empty((size, len(self.positive)))
+        several = () if self.n_predictors == 1 else (self.n_predictors,)
+        shape = (size, *several)
+        n = int(np.prod(shape))
+        coef = np.empty((*shape, len(self.positive)))
         sparse = _sparse(self.coef)
-        hyper: dict[str, np.ndarray] = {}
         for prior in self.coef if sparse is None else ():
-            coef[:, prior.bound[0]] = prior.draw(rng, size)
-        out = {"coef": coef, "sigma": self.sigma.draw(rng, size)[:, 0]}
+            coef[..., prior.bound[0]] = prior.draw(rng, n).reshape(*shape, -1)
+        out = {"coef": coef, **{name: prior.draw(rng, size)[:, 0] for name, prior in self.aux.items()}}
+        hyper: dict[str, np.ndarray] = {}
         if sparse is not None:
-            coef[:], hyper = sparse.draw_with(rng, out["sigma"])
+            coef[:], hyper = sparse.draw_with(rng, out.get("sigma", np.ones(size)))
         if self.intercept is not None:
-            level = self.intercept.draw(rng, size)[:, 0]
+            level = self.intercept.draw(rng, n)[:, 0].reshape(shape)
             out["Intercept"] = level - (coef @ x_mean if self.centred else 0.0)
         return out | hyper
 
@@ -198,7 +217,7 @@ class PriorSet:
             cut = ", cut off below 0" if prior.bound[3] else ""
             where = f"{label}, at sd(x) = 1" if isinstance(prior, SparsePrior) else label
             lines.append((where, f"{prior.resolved()}{cut}"))
-        lines.append(("sigma", str(self.sigma.resolved())))
+        lines.extend((name, str(prior.resolved())) for name, prior in self.aux.items())
         return lines
 
 
@@ -236,142 +255,31 @@ def resolve(
     ValueError, TypeError
         In one sentence that names the parameter and what to do.
     """
-    p = len(columns)
-    y_sd = summary.y_sd if summary.y_sd > 0.0 else 1.0
-    unit = y_sd / np.where(summary.x_sd > 0.0, summary.x_sd, 1.0)
-    default: Prior = (HalfNormal if positive else Normal)(scale=DEFAULT_SCALE, autoscale=True)
-
-    parts: list[tuple[str, str, Prior, np.ndarray]] = []
-    if isinstance(prior, Mapping):
-        parts = _share_out(prior, columns, terms, default)
-    elif p:
-        given = default if prior is None else _as_prior(prior, "prior")
-        parts = [("coef", "prior", given, np.arange(p))]
-    if prior_scale is not None:
-        scale = _positive_number(prior_scale, "prior_scale")
-        parts = [(label, name, _rescaled(given, scale, name), index) for label, name, given, index in parts]
-
-    flags = np.full(p, bool(positive))
-    bound: list[Prior] = []
-    for _, name, given, index in parts:
-        if isinstance(given, SparsePrior):
-            whole = given.for_rows(p, summary.weight).bind(index, unit=unit, positive=positive, name=name)
-            bound.append(whole.moved(unit / y_sd * (summary.y_unit / summary.sigma_unit), unit))
-            continue
-        bound.append(given.bind(index, unit=unit[index], positive=positive, name=name))
-        flags[index] |= given.positive
-    given = Normal(scale=DEFAULT_SCALE, autoscale=True)
-    if intercept_prior is not None:
-        given = _as_prior(intercept_prior, "intercept_prior")
-    if given.positive:
-        raise ValueError(f"intercept_prior must be a prior on the real line, such as Normal; got {given}.")
-    intercept = None
-    if summary.intercept:
-        intercept = given.bind([0], unit=y_sd, shift=summary.y_mean, name="intercept_prior")
-    given = HalfStudentT(df=DEFAULT_SIGMA_DF, autoscale=True)
-    if sigma_prior is not None:
-        given = _as_prior(sigma_prior, "sigma_prior")
-    if not given.positive and not isinstance(given, Flat):
-        raise ValueError(
-            f"sigma_prior must be a prior on the positive numbers, such as HalfNormal(1); got {given}."
-        )
     # Where weights are precisions, noise is that of a row of weight 1, whatever the weights add up to.
-    sigma = given.bind([0], unit=y_sd * (summary.sigma_unit / summary.y_unit), name="sigma_prior")
-    exact_fit = summary.exact_fit and not np.any(flags & (summary.least_squares < 0.0))
+    data = PriorScale(
+        summary.x_sd, summary.y_mean, summary.y_sd, summary.weight, summary.y_unit / summary.sigma_unit
+    )
+    coef = coefficient_priors(data, columns, terms, prior, prior_scale, positive)
+    intercept = bound_intercept(data, intercept_prior) if summary.intercept else None
+    usual = HalfStudentT(df=DEFAULT_SIGMA_DF, autoscale=True)
+    sigma = bound_positive(sigma_prior, usual, data.sd_y / data.per_noise, "sigma_prior")
+    exact_fit = summary.exact_fit and not np.any(coef.positive & (summary.least_squares < 0.0))
     if exact_fit:
         # The likelihood grows without bound as sigma goes to 0 and says nothing of how far: only a prior at
         # the resolution of the numbers keeps sigma there (one degree of freedom leaves log sigma uniform).
         scale = float(np.sqrt(summary.rss / summary.weight) * summary.sigma_unit)
         sigma = HalfStudentT(df=DEFAULT_SIGMA_DF, scale=scale).bind([0])
     return PriorSet(
-        coef=tuple(bound),
+        coef=coef.bound,
         intercept=intercept,
-        sigma=sigma,
+        aux={"sigma": sigma},
         centred=bool(center) or intercept_prior is None,
-        positive=flags,
-        labels=tuple(label for label, *_ in parts),
+        positive=coef.positive,
+        labels=coef.labels,
         exact_fit=exact_fit,
     )
-
-
-def _share_out(
-    priors: Mapping[Any, Any], columns: Sequence[str], terms: Mapping[str, Sequence[int]], default: Prior
-) -> list[tuple[str, str, Prior, np.ndarray]]:
-    """Give every column the prior of its own name, else of its term, else the default."""
-    owner: list[Any] = [None] * len(columns)
-    for by_column in (False, True):
-        for key in priors:
-            if key == "Intercept":
-                raise ValueError("prior['Intercept']: give the intercept's prior as intercept_prior.")
-            if key not in columns and key not in terms:
-                near = difflib.get_close_matches(str(key), [*columns, *terms], n=1)
-                hint = (
-                    f"did you mean {near[0]!r}?"
-                    if near
-                    else f"there are {', '.join(map(repr, columns[:20]))}."
-                )
-                raise ValueError(f"prior[{key!r}]: no column or term of that name; {hint}")
-            if (key in columns) == by_column:
-                for position in [columns.index(key)] if by_column else terms[key]:
-                    owner[position] = key
-    parts = []
-    for key, value in priors.items():
-        index = np.array([i for i, name in enumerate(owner) if name == key], dtype=np.intp)
-        given = _as_prior(value, f"prior[{key!r}]")
-        if index.size:
-            parts.append((f"coef[{key}]", f"prior[{key!r}]", given, index))
-    rest = np.array([i for i, name in enumerate(owner) if name is None], dtype=np.intp)
-    if rest.size:
-        parts.append(("coef, all others", "prior", default, rest))
-    return parts
-
-
-def _as_prior(value: Any, name: str) -> Prior:
-    """Return ``value`` as a prior: an object, or the name of one with its usual scale."""
-    if isinstance(value, str):
-        if value in SPARSE_PRIORS:
-            return SPARSE_PRIORS[value]()
-        if value not in PRIORS:
-            near = difflib.get_close_matches(value, [*PRIORS, *SPARSE_PRIORS], n=1)
-            hint = (
-                f"did you mean {near[0]!r}?" if near else f"known are {', '.join([*PRIORS, *SPARSE_PRIORS])}."
-            )
-            raise ValueError(f"{name}={value!r} is not the name of a prior; {hint}")
-        usual = DEFAULT_SCALE if name.startswith(("prior", "intercept")) else 1.0
-        return Flat() if value == "flat" else PRIORS[value](scale=usual, autoscale=True)
-    example = "HalfNormal(1)" if name == "sigma_prior" else "Normal(0, 1)"
-    if isinstance(value, type) and issubclass(value, Prior):
-        raise TypeError(
-            f"{name} must be a prior, not the class {value.__name__}: write one such as {example}."
-        )
-    if not isinstance(value, Prior):
-        raise TypeError(f"{name} must be a prior such as {example}, the name of one, or None; got {value!r}.")
-    return value
 
 
 def _sparse(priors: Sequence[Prior]) -> SparsePrior | None:
     """Return the prior on all coefficients together, if that is what they have."""
     return next((prior for prior in priors if isinstance(prior, SparsePrior)), None)
-
-
-def _rescaled(prior: Prior, scale: float, name: str) -> Prior:
-    """Return a copy of ``prior`` with another scale."""
-    if "scale" not in prior.names:
-        raise ValueError(
-            f"prior_scale has no meaning for {name}={prior}, which has no scale; leave one of them out."
-        )
-    return type(prior)(**{**prior.get_params(), "scale": scale})
-
-
-def _positive_number(value: Any, name: str) -> float:
-    """Return ``value`` if it is a positive finite number."""
-    if isinstance(value, str) and value == "learn":
-        raise ValueError(
-            f"{name}='learn' is not there yet; give a positive number, or search one with GridSearchCV."
-        )
-    if isinstance(value, bool) or not isinstance(value, (Real, np.number)):
-        raise TypeError(f"{name} must be a positive number or None; got {value!r}.")
-    number = float(value)
-    if not 0.0 < number < np.inf:
-        raise ValueError(f"{name} must be positive and finite; got {value!r}.")
-    return number

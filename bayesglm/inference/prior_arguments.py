@@ -1,0 +1,195 @@
+"""The prior arguments of the estimators: from what the user wrote to priors bound to the scale of the data."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from bayesglm.kernel.positive_priors import PRIORS, HalfNormal
+from bayesglm.kernel.priors import Flat, Normal, Prior
+from bayesglm.kernel.sparse_priors import SPARSE_PRIORS, SparsePrior
+
+#: Scale of the default priors in units of sd(y)/sd(x) (rstanarm, bambi).
+DEFAULT_SCALE = 2.5
+
+
+@dataclass(frozen=True)
+class PriorScale:
+    """What priors with ``autoscale`` take from the data.
+
+    Attributes
+    ----------
+    x_sd : ndarray of shape (p,)
+        Standard deviations of the predictors, 0 for a constant one.
+    level, spread : float
+        Mean and standard deviation of the response, on the scale of the linear predictor.
+    weight : float
+        How many observations the rows count as.
+    per_noise : float
+        Scale of the response over that of its noise sigma, in the units in which each is kept.
+    """
+
+    x_sd: np.ndarray
+    level: float
+    spread: float
+    weight: float
+    per_noise: float = 1.0
+
+    @property
+    def unit(self) -> np.ndarray:
+        """What a coefficient's scale is multiplied by, shape (p,); 1 stands for what does not vary."""
+        found: np.ndarray = self.sd_y / np.where(self.x_sd > 0.0, self.x_sd, 1.0)
+        return found
+
+    @property
+    def sd_y(self) -> float:
+        """The spread, or 1 where there is none."""
+        return self.spread if self.spread > 0.0 else 1.0
+
+
+@dataclass(frozen=True)
+class CoefficientPriors:
+    """The coefficients' priors, bound, with what each is called in reports, and which must be positive."""
+
+    bound: tuple[Prior, ...]
+    labels: tuple[str, ...]
+    positive: np.ndarray
+
+
+def coefficient_priors(
+    data: PriorScale,
+    columns: Sequence[str],
+    terms: Mapping[str, Sequence[int]],
+    prior: Any,
+    prior_scale: Any,
+    positive: bool,
+) -> CoefficientPriors:
+    """Bind ``prior`` and ``prior_scale`` to positions among the coefficients; see `prior_set.resolve`."""
+    p = len(columns)
+    default: Prior = (HalfNormal if positive else Normal)(scale=DEFAULT_SCALE, autoscale=True)
+    parts: list[tuple[str, str, Prior, np.ndarray]] = []
+    if isinstance(prior, Mapping):
+        parts = share_out(prior, columns, terms, default)
+    elif p:
+        given = default if prior is None else as_prior(prior, "prior")
+        parts = [("coef", "prior", given, np.arange(p))]
+    if prior_scale is not None:
+        scale = positive_number(prior_scale, "prior_scale")
+        parts = [(label, name, rescaled(given, scale, name), index) for label, name, given, index in parts]
+    unit, flags = data.unit, np.full(p, bool(positive))
+    bound: list[Prior] = []
+    for _, name, given, index in parts:
+        if isinstance(given, SparsePrior):
+            whole = given.for_rows(p, data.weight).bind(index, unit=unit, positive=positive, name=name)
+            bound.append(whole.moved(unit / data.sd_y * data.per_noise, unit))
+            continue
+        bound.append(given.bind(index, unit=unit[index], positive=positive, name=name))
+        flags[index] |= given.positive
+    return CoefficientPriors(tuple(bound), tuple(label for label, *_ in parts), flags)
+
+
+def bound_intercept(data: PriorScale, intercept_prior: Any) -> Prior:
+    """Bind ``intercept_prior``, of the intercept at the predictors' means unless it is one given for that at zero."""
+    given: Prior = Normal(scale=DEFAULT_SCALE, autoscale=True)
+    if intercept_prior is not None:
+        given = as_prior(intercept_prior, "intercept_prior")
+    if given.positive:
+        raise ValueError(f"intercept_prior must be a prior on the real line, such as Normal; got {given}.")
+    if isinstance(given, SparsePrior):
+        raise ValueError(
+            f"intercept_prior: {given} is a prior on all coefficients together; give Normal or another."
+        )
+    return given.bind([0], unit=data.sd_y, shift=data.level, name="intercept_prior")
+
+
+def bound_positive(given: Any, default: Prior, unit: float, name: str) -> Prior:
+    """Bind the prior of a parameter that is positive, such as sigma."""
+    prior = default if given is None else as_prior(given, name)
+    if not prior.positive and not isinstance(prior, Flat):
+        raise ValueError(
+            f"{name} must be a prior on the positive numbers, such as HalfNormal(1); got {prior}."
+        )
+    return prior.bind([0], unit=unit, name=name)
+
+
+def share_out(
+    priors: Mapping[Any, Any], columns: Sequence[str], terms: Mapping[str, Sequence[int]], default: Prior
+) -> list[tuple[str, str, Prior, np.ndarray]]:
+    """Give every column the prior of its own name, else of its term, else the default."""
+    owner: list[Any] = [None] * len(columns)
+    for by_column in (False, True):
+        for key in priors:
+            if key == "Intercept":
+                raise ValueError("prior['Intercept']: give the intercept's prior as intercept_prior.")
+            if key not in columns and key not in terms:
+                near = difflib.get_close_matches(str(key), [*columns, *terms], n=1)
+                hint = (
+                    f"did you mean {near[0]!r}?"
+                    if near
+                    else f"there are {', '.join(map(repr, columns[:20]))}."
+                )
+                raise ValueError(f"prior[{key!r}]: no column or term of that name; {hint}")
+            if (key in columns) == by_column:
+                for position in [columns.index(key)] if by_column else terms[key]:
+                    owner[position] = key
+    parts = []
+    for key, value in priors.items():
+        index = np.array([i for i, name in enumerate(owner) if name == key], dtype=np.intp)
+        given = as_prior(value, f"prior[{key!r}]")
+        if index.size:
+            parts.append((f"coef[{key}]", f"prior[{key!r}]", given, index))
+    rest = np.array([i for i, name in enumerate(owner) if name is None], dtype=np.intp)
+    if rest.size:
+        parts.append(("coef, all others", "prior", default, rest))
+    return parts
+
+
+def as_prior(value: Any, name: str) -> Prior:
+    """Return ``value`` as a prior: an object, or the name of one with its usual scale."""
+    if isinstance(value, str):
+        if value in SPARSE_PRIORS:
+            return SPARSE_PRIORS[value]()
+        if value not in PRIORS:
+            near = difflib.get_close_matches(value, [*PRIORS, *SPARSE_PRIORS], n=1)
+            hint = (
+                f"did you mean {near[0]!r}?" if near else f"known are {', '.join([*PRIORS, *SPARSE_PRIORS])}."
+            )
+            raise ValueError(f"{name}={value!r} is not the name of a prior; {hint}")
+        usual = DEFAULT_SCALE if name.startswith(("prior", "intercept")) else 1.0
+        return Flat() if value == "flat" else PRIORS[value](scale=usual, autoscale=True)
+    example = "HalfNormal(1)" if name == "sigma_prior" else "Normal(0, 1)"
+    if isinstance(value, type) and issubclass(value, Prior):
+        raise TypeError(
+            f"{name} must be a prior, not the class {value.__name__}: write one such as {example}."
+        )
+    if not isinstance(value, Prior):
+        raise TypeError(f"{name} must be a prior such as {example}, the name of one, or None; got {value!r}.")
+    return value
+
+
+def rescaled(prior: Prior, scale: float, name: str) -> Prior:
+    """Return a copy of ``prior`` with another scale."""
+    if "scale" not in prior.names:
+        raise ValueError(
+            f"prior_scale has no meaning for {name}={prior}, which has no scale; leave one of them out."
+        )
+    return type(prior)(**{**prior.get_params(), "scale": scale})
+
+
+def positive_number(value: Any, name: str) -> float:
+    """Return ``value`` if it is a positive finite number."""
+    if isinstance(value, str) and value == "learn":
+        raise ValueError(
+            f"{name}='learn' is not there yet; give a positive number, or search one with GridSearchCV."
+        )
+    if isinstance(value, bool) or not isinstance(value, (Real, np.number)):
+        raise TypeError(f"{name} must be a positive number or None; got {value!r}.")
+    number = float(value)
+    if not 0.0 < number < np.inf:
+        raise ValueError(f"{name} must be positive and finite; got {value!r}.")
+    return number
