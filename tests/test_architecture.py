@@ -46,8 +46,15 @@ ORDER = [
     ["bayesglm.formula_language"],
     ["bayesglm._version"],
     # inference
-    ["bayesglm.inference.route"],
-    ["bayesglm.inference.posterior", "bayesglm.inference.general", "bayesglm.inference.shrinkage"],
+    ["bayesglm.inference.route", "bayesglm.inference.general_route"],
+    [
+        "bayesglm.inference.posterior",
+        "bayesglm.inference.general",
+        "bayesglm.inference.shrinkage",
+        "bayesglm.inference.curvature",
+        "bayesglm.inference.fast_lane",
+        "bayesglm.inference.family_priors",
+    ],
     ["bayesglm.inference.prior_set", "bayesglm.inference.exact"],
     ["bayesglm.inference.gaussian", "bayesglm.inference.sampling", "bayesglm.inference.prior_arguments"],
     [
@@ -55,6 +62,9 @@ ORDER = [
         "bayesglm.inference.sufficient",
         "bayesglm.inference.diagnostics",
         "bayesglm.inference.progress",
+        "bayesglm.inference.laplace",
+        "bayesglm.inference.pareto",
+        "bayesglm.inference.regression_data",
     ],
     ["bayesglm.inference.moments", "bayesglm.inference.settled"],
     ["bayesglm.inference.canonical", "bayesglm.inference.threads", "bayesglm.inference.caller"],

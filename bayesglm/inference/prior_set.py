@@ -19,6 +19,7 @@ from bayesglm.inference.prior_arguments import (
     bound_positive,
     coefficient_priors,
 )
+from bayesglm.inference.regression_data import RegressionData
 from bayesglm.inference.sufficient import Summary
 from bayesglm.kernel.positive_priors import HalfStudentT
 from bayesglm.kernel.priors import Flat, JointPrior, Prior
@@ -33,9 +34,14 @@ class StandardisedPriors:
 
     coef: tuple[Prior, ...]
     intercept: Prior | None
-    sigma: Prior
+    aux: dict[str, Prior]
     shift: np.ndarray
     positive: np.ndarray
+
+    @property
+    def sigma(self) -> Prior:
+        """Prior of the noise's standard deviation."""
+        return self.aux["sigma"]
 
     @property
     def sparse(self) -> SparsePrior | None:
@@ -126,30 +132,30 @@ class PriorSet:
         """Prior of the noise's standard deviation."""
         return self.aux["sigma"]
 
-    def standardised(self, summary: Summary) -> StandardisedPriors:
-        """Carry the priors over to the units of ``summary``."""
-        unit = summary.y_unit / summary.x_unit
+    def standardised(self, units: Summary | RegressionData) -> StandardisedPriors:
+        """Carry the priors over to other units."""
+        unit = units.y_unit / units.x_unit
         intercept = None
         if self.intercept is not None:
-            intercept = self.intercept.transformed(summary.y_mean, summary.y_unit)
-        self._refuse_out_of_range(summary, unit)
+            intercept = self.intercept.transformed(units.y_mean, units.y_unit)
+        self._refuse_out_of_range(units, unit)
         return StandardisedPriors(
             coef=tuple(prior.transformed(0.0, unit[prior.bound[0]]) for prior in self.coef),
             intercept=intercept,
-            sigma=self.sigma.transformed(0.0, summary.sigma_unit),
-            shift=np.zeros(len(unit)) if self.centred else summary.x_mean / summary.x_unit,
+            aux={name: prior.transformed(0.0, units.sigma_unit) for name, prior in self.aux.items()},
+            shift=np.zeros(len(unit)) if self.centred else units.x_mean / units.x_unit,
             positive=self.positive,
         )
 
-    def _refuse_out_of_range(self, summary: Summary, unit: np.ndarray) -> None:
+    def _refuse_out_of_range(self, units: Summary | RegressionData, unit: np.ndarray) -> None:
         """Refuse a prior so far from the data's own scale that no arithmetic can hold both."""
         checked = [
             (label, prior, unit[prior.bound[0]], 0.0)
             for label, prior in zip(self.labels, self.coef, strict=True)
         ]
-        checked.append(("sigma_prior", self.sigma, summary.sigma_unit, 0.0))
+        checked.extend((f"{name}_prior", prior, units.sigma_unit, 0.0) for name, prior in self.aux.items())
         if self.intercept is not None:
-            checked.append(("intercept_prior", self.intercept, summary.y_unit, summary.y_mean))
+            checked.append(("intercept_prior", self.intercept, units.y_unit, units.y_mean))
         for name, prior, scale, shift in checked:
             if not len(prior.bound[1]) or isinstance(prior, Flat):
                 continue

@@ -180,7 +180,7 @@ def run(
     for seed in seeds.spawn(settings.chains):
         bit_generator = np.random.PCG64DXSM(seed)
         start = OVERDISPERSION * np.random.Generator(bit_generator).standard_normal(target.dim)
-        chains.append(_start(target, bit_generator, start, first_step_size(target.dim), settings))
+        chains.append(start_chain(target, bit_generator, start, first_step_size(target.dim), settings))
     if progress is not None:
         progress.begin(settings.chains)
     if known_scale:
@@ -190,7 +190,7 @@ def run(
         assert isinstance(target, AffineTarget)
         target, tune = _adapt(target, chains, settings, progress)
         draws, table = _advance(chains, settings, progress, keep=settings.draws)
-    return _collect(target, chains, draws, table, tune)
+    return collect(target, chains, draws, table, tune)
 
 
 def resume(
@@ -201,20 +201,25 @@ def resume(
     progress: Progress | None = None,
 ) -> Run:
     """Let chains go on from where they stopped, without warm-up; ``states`` are not changed."""
-    bit_generators = [copy.deepcopy(state.bit_generator) for state in states]
-    if random_state is not None:
-        bit_generators = [np.random.PCG64DXSM(s) for s in seed_sequence(random_state).spawn(len(states))]
+    bit_generators = continued(states, random_state)
     chains = [
-        _start(target, bit_generator, state.position, state.step_size, settings)
+        start_chain(target, bit_generator, state.position, state.step_size, settings)
         for state, bit_generator in zip(states, bit_generators, strict=True)
     ]
     if progress is not None:
         progress.begin(len(chains))
     draws, table = _advance(chains, settings, progress, keep=settings.draws)
-    return _collect(target, chains, draws, table, 0)
+    return collect(target, chains, draws, table, 0)
 
 
-def _start(
+def continued(states: Sequence[ChainState], random_state: Any = None) -> list[np.random.BitGenerator]:
+    """Return a generator for each chain to go on with: a copy of its own, or a new one if there is a seed."""
+    if random_state is None:
+        return [copy.deepcopy(state.bit_generator) for state in states]
+    return [np.random.PCG64DXSM(seed) for seed in seed_sequence(random_state).spawn(len(states))]
+
+
+def start_chain(
     target: Target, bit_generator: Any, position: np.ndarray, step_size: float, settings: Settings
 ) -> Chain:
     """Make a chain, moving towards the centre if the density vanishes where it should start."""
@@ -328,7 +333,8 @@ def _affine(pooled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return shift, np.linalg.cholesky(covariance)
 
 
-def _collect(target: Target, chains: list[Chain], draws: np.ndarray, table: np.ndarray, tune: int) -> Run:
+def collect(target: Target, chains: list[Chain], draws: np.ndarray, table: np.ndarray, tune: int) -> Run:
+    """Put together what chains have produced; ``table`` holds the statistics in the order of `STAT_NAMES`."""
     stats = {name: table[..., i].astype(_DTYPES.get(name, np.float64)) for i, name in enumerate(STAT_NAMES)}
     states = [ChainState(chain.position, chain.step_size, chain.bit_generator) for chain in chains]
     return Run(target, draws, stats, states, tune)

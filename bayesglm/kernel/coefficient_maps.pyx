@@ -300,10 +300,6 @@ cdef class MappedTarget(Target):
         """Return the map's hyperparameters by name at points ``q`` of shape (..., dim)."""
         return self.coef_map.hyper(self.coordinates(q))
 
-    def sweep(self, Q, n_threads=1):
-        """Return the log density, shape (m,), at points ``Q`` (m, dim), by the inner target's own `sweep`."""
-        return self.coef_map.log_density(self.coordinates(Q)) + self.inner.sweep(self.unwhiten(Q), n_threads)
-
     cdef double logp_grad(self, const double* q, double* grad) noexcept nogil:
         cdef Py_ssize_t first = self.first, size = self.coef_map.size, p = self.coef_map.n_coef
         cdef Py_ssize_t rest = self.inner.dim - first - p

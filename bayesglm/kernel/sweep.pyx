@@ -16,7 +16,7 @@ cdef enum:
     AT_ONCE = 32
 
 
-def sweep(RegressionTarget target, points, out=None):
+def sweep(RegressionTarget target, points, out=None, stop=None):
     """Return the log density at each of many points; holds no GIL.
 
     Parameters
@@ -25,12 +25,16 @@ def sweep(RegressionTarget target, points, out=None):
         Not in use by another thread.
     points : ndarray of shape (m, dim)
     out : ndarray of shape (m,), optional
+    stop : ndarray of uint8, shape (1,), optional
+        Looked at before each block: the sweep ends early when another thread sets it, and what it returns is then
+        meaningless.
 
     Returns
     -------
     ndarray of shape (m,)
         Equal to what the target gives point by point, to rounding.
     """
+    cdef const unsigned char[::1] stopped = np.zeros(1, dtype=np.uint8) if stop is None else stop
     cdef const double[:, ::1] q = np.ascontiguousarray(points, dtype=np.float64)
     cdef Py_ssize_t m = q.shape[0], p = target.design.n_columns, K = target.n_predictors
     found = np.empty(m) if out is None else out
@@ -57,6 +61,8 @@ def sweep(RegressionTarget target, points, out=None):
             target._d_aux[0] = unused
             value[i] = target.log_prior(&q[i, 0], NULL) + target.family.shared(&target._aux[0], &target._d_aux[0])
         for b in range(target.design.n_blocks):
+            if stopped[0]:
+                break
             rows = target.rows(b)
             rows_ = <int>rows.n
             x = target.design.dense(b, &scratch[0])

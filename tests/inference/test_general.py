@@ -43,7 +43,7 @@ class Problem:
         self.priors = StandardisedPriors(
             coef=bound,
             intercept=None if intercept is None else intercept.bind([0]),
-            sigma=HalfNormal(1.0).bind([0]),
+            aux={"sigma": HalfNormal(1.0).bind([0])},
             shift=s.x_mean / s.x_unit if shift else np.zeros(p),
             positive=flags,
         )
@@ -209,7 +209,7 @@ def test_positive_coefficients_are_sampled_rightly(prior):
     priors = StandardisedPriors(
         coef=(prior.bind([0], positive=True),),
         intercept=None,
-        sigma=HalfNormal(1.0).bind([0]),
+        aux={"sigma": HalfNormal(1.0).bind([0])},
         shift=np.zeros(1),
         positive=np.array([True]),
     )
@@ -247,7 +247,7 @@ def test_a_coefficient_far_from_zero_does_not_feel_the_bound():
         return StandardisedPriors(
             coef=(Normal(0.0, 10.0).bind([0, 1], positive=positive),),
             intercept=Normal(0.0, 1.0).bind([0]),
-            sigma=HalfNormal(1.0).bind([0]),
+            aux={"sigma": HalfNormal(1.0).bind([0])},
             shift=np.zeros(2),
             positive=np.full(2, positive),
         )
@@ -272,7 +272,7 @@ def test_flat_among_other_priors_needs_data():
     def build(coef):
         bound = tuple(prior.bind(index) for prior, index in coef)
         priors = StandardisedPriors(
-            bound, Normal().bind([0]), HalfNormal().bind([0]), np.zeros(3), np.zeros(3, bool)
+            bound, Normal().bind([0]), {"sigma": HalfNormal().bind([0])}, np.zeros(3), np.zeros(3, bool)
         )
         return sampled_target(summarize(X, y), priors)[0]
 

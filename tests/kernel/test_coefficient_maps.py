@@ -197,19 +197,6 @@ def test_chains_with_their_own_clones_agree_with_one_after_the_other():
     np.testing.assert_array_equal(*found)
 
 
-class Swept(PyTarget):
-    """A normal target with a sweep."""
-
-    def sweep(self, Q, n_threads=1):
-        return -0.5 * np.sum(np.asarray(Q) ** 2, axis=1)
-
-
-def test_a_sweep_is_the_density_of_many_points():
-    target = MappedTarget(Swept(4, lambda q: (-0.5 * q @ q, -q)), learned(2), 1)
-    Q = np.random.default_rng(1).normal(size=(6, target.dim))
-    np.testing.assert_allclose(target.sweep(Q), [target(q)[0] for q in Q])
-
-
 def test_an_error_of_the_inner_target_ends_the_run():
     def fail(q):
         raise RuntimeError("no density today")

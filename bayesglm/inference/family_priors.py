@@ -1,0 +1,84 @@
+"""The priors of a model with any likelihood: from what the user wrote to densities bound to the data's scale."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from bayesglm.inference.prior_arguments import (
+    PriorScale,
+    bound_intercept,
+    bound_positive,
+    coefficient_priors,
+)
+from bayesglm.inference.prior_set import PriorSet
+from bayesglm.inference.regression_data import RegressionData
+
+
+def resolve_family(
+    data: RegressionData,
+    columns: Sequence[str],
+    terms: Mapping[str, Sequence[int]],
+    *,
+    prior: Any = None,
+    prior_scale: Any = None,
+    intercept_prior: Any = None,
+    aux_priors: Mapping[str, Any] | None = None,
+    center: bool = True,
+    positive: bool = False,
+) -> PriorSet:
+    """Turn the estimator's prior arguments into bound priors.
+
+    ``autoscale`` means units of 1/sd(x) on the scale of the linear predictor (of sd(y)/sd(x) where that is y's own),
+    and puts the intercept's prior around the linear predictor of a model without predictors.
+
+    Parameters
+    ----------
+    data : RegressionData
+    columns : sequence of str
+        Names of the coefficients.
+    terms : mapping of str to sequence of int
+        Names of terms and the columns they stand for; empty for arrays.
+    prior, prior_scale, intercept_prior, center, positive
+        See `bayesglm.BayesianGLM`.
+    aux_priors : mapping of str to prior, optional
+        By name, of the family's auxiliary parameters; the rest have the family's own.
+
+    Returns
+    -------
+    PriorSet
+
+    Raises
+    ------
+    ValueError, TypeError
+        In one sentence that names the parameter and what to do.
+    """
+    family = data.family
+    # One prior serves the intercepts of all classes, whose levels differ.
+    level = float(data.level) if family.n_predictors == 1 else 0.0
+    scale = PriorScale(data.x_sd, level, data.spread, data.weight)
+    coef = coefficient_priors(scale, columns, terms, prior, prior_scale, positive)
+    intercept = bound_intercept(scale, intercept_prior) if data.intercept else None
+    given = dict(aux_priors or {})
+    for name in given:
+        if name not in family.aux:
+            near = difflib.get_close_matches(name, family.aux, n=1)
+            known = ", ".join(map(repr, family.aux)) or "none to estimate"
+            hint = f"did you mean {near[0]!r}?" if near else f"{family} has {known}."
+            raise ValueError(f"aux_priors[{name!r}]: no auxiliary parameter of that name; {hint}")
+    usual = family.default_aux_priors(data.y + data.y_mean, weight=data.weights)
+    aux = {
+        name: bound_positive(given.get(name), usual[name], scale.sd_y, f"{name}_prior") for name in family.aux
+    }
+    return PriorSet(
+        coef=coef.bound,
+        intercept=intercept,
+        aux=aux,
+        centred=bool(center) or intercept_prior is None,
+        positive=np.asarray(coef.positive),
+        labels=coef.labels,
+        n_predictors=family.n_predictors,
+    )

@@ -1,0 +1,352 @@
+"""The general route: any likelihood, any prior. Mode, curvature, whitening, then batches where they serve, or NUTS."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from bayesglm.inference.curvature import Curvature
+from bayesglm.inference.diagnostics import diagnose
+from bayesglm.inference.fast_lane import more_batch, run_batch
+from bayesglm.inference.laplace import LaplaceFit, fit_laplace
+from bayesglm.inference.posterior import Posterior, stack
+from bayesglm.inference.prior_set import PriorSet, StandardisedPriors
+from bayesglm.inference.progress import Progress
+from bayesglm.inference.regression_data import RegressionData
+from bayesglm.inference.sampling import (
+    TUNE_UNKNOWN_SCALE,
+    ChainState,
+    Run,
+    Settings,
+    continued,
+    resume,
+    run,
+    seed_sequence,
+)
+from bayesglm.kernel.coefficient_maps import CoefMap, MappedTarget, PositiveMap, TailMap
+from bayesglm.kernel.priors import Cauchy, Flat, JointPrior, Normal, Prior, StudentT
+from bayesglm.kernel.regression import RegressionTarget
+from bayesglm.kernel.target import AffineTarget
+
+#: A guess at the posterior standard deviation of the logarithms of scales that a prior learns.
+WIDTH_OF_HYPER = 0.5
+#: Degrees of freedom below which a t prior's tail is mapped: where the data do not speak, chains have to walk it.
+TAILS_TO_MAP = 10.0
+
+
+class ImproperError(ValueError):
+    """A flat prior leaves a posterior without a mode.
+
+    Attributes
+    ----------
+    columns : ndarray of int
+        Columns of X among which the data cannot tell, as far as they are known.
+    """
+
+    def __init__(self, columns: np.ndarray):
+        super().__init__("the data do not determine the coefficients")
+        self.columns = columns
+
+
+class GeneralRoute:
+    """A fitted model's way from its rows to draws; can go on drawing as long as it has them.
+
+    Parameters
+    ----------
+    data : RegressionData
+    priors : PriorSet
+    sampler : {"auto", "nuts"}, default="auto"
+        Whether batches of proposals may be used.
+
+    Attributes
+    ----------
+    how : {"batch", "nuts"}
+        What made the draws; "nuts" until there are some.
+    laplace : LaplaceFit or None
+        The approximation at the mode; None where the prior is hierarchical and there is none of use.
+
+    Raises
+    ------
+    ImproperError
+        If the posterior is improper.
+    """
+
+    def __init__(self, data: RegressionData, priors: PriorSet, sampler: str = "auto"):
+        self.how = "nuts"
+        self.sampler = sampler
+        self.family = data.family
+        self._x_mean, self._x_unit, self._y_mean = data.x_mean, data.x_unit, data.y_mean
+        self._intercept, self._p = data.intercept, data.design.n_columns
+        standardised = priors.standardised(data)
+        self.laplace: LaplaceFit | None = None
+        self.target: AffineTarget | None
+        if standardised.sparse is not None:
+            self.target = _hierarchical(data, priors, standardised)
+        else:
+            self.laplace, self.target = _whitened(data, standardised)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A pickle is small and holds nobody's data; what needs them says so.
+        return {**self.__dict__, "target": None}
+
+    @property
+    def hyper(self) -> tuple[str, ...]:
+        """Names of what the prior learns, each a single number a draw."""
+        inner = None if self.target is None else self.target.inner
+        if not isinstance(inner, MappedTarget):
+            return ()
+        return tuple(inner.coef_map.hyper(np.zeros(inner.coef_map.size)))
+
+    def sample(
+        self,
+        settings: Settings,
+        random_state: Any,
+        data: RegressionData,
+        priors: PriorSet,
+        features: tuple[str, ...],
+        listener: Callable[[float], None] | None = None,
+        labels: dict[str, tuple[str, ...]] | None = None,
+    ) -> Posterior:
+        """Warm up, sample, diagnose.
+
+        Parameters
+        ----------
+        settings : Settings
+        random_state : None, int, RandomState, Generator or SeedSequence
+        data, priors
+            What the route was made from, for the record.
+        features : tuple of str
+        listener : callable, optional
+            Told the share of the sampling that is done, from 0 to 1.
+        labels : dict, optional
+            See `Posterior`.
+
+        Returns
+        -------
+        Posterior
+        """
+        assert self.target is not None
+        begin = time.perf_counter()
+        seeds = seed_sequence(random_state)
+        total = settings.draws + (TUNE_UNKNOWN_SCALE if settings.tune is None else settings.tune)
+        found: Run | None = None
+        with Progress(total, settings.progressbar, listener) as progress:
+            if self.sampler == "auto" and self.laplace is not None and self.target.dim:
+                found = run_batch(self.target, settings, seeds, progress)
+            self.how = "nuts" if found is None else "batch"
+            if found is None:
+                found = run(self.target, settings, seeds, known_scale=False, progress=progress)
+        assert isinstance(found.target, AffineTarget)
+        self.target = found.target
+        self._states: list[ChainState] = found.states
+        draws = self._to_user(found)
+        return Posterior(
+            draws=draws,
+            stats=found.stats,
+            features=features,
+            how=self.how,
+            settings=settings,
+            tune=found.tune,
+            entropy=seeds.entropy,
+            seconds=time.perf_counter() - begin,
+            prior_set=priors,
+            n_rows=data.n_rows,
+            weight=data.weight,
+            diagnostics=diagnose(stack(draws), settings.n_threads),
+            exact=None,
+            z_scores=None,
+            labels=labels,
+            likelihood=repr(self.family),
+        )
+
+    def more(self, draws: int, settings: Settings, random_state: Any = None) -> tuple[dict, dict]:
+        """Return ``draws`` further draws a chain and their statistics; the route itself does not change.
+
+        Raises
+        ------
+        ValueError
+            If the route has been unpickled and has no rows any more.
+        """
+        if self.target is None:
+            raise ValueError(
+                "This estimator was loaded without its training data, which new draws need: fit it again, or use the "
+                "draws it has by sample_posterior()."
+            )
+        settings = dataclasses.replace(settings, draws=draws, tune=0)
+        with Progress(draws, settings.progressbar) as progress:
+            if self.how == "batch":
+                bits = continued(self._states, random_state)
+                found = more_batch(self.target, self._states, settings, bits, progress)
+            else:
+                found = resume(self.target, self._states, settings, random_state, progress)
+        return self._to_user(found), found.stats
+
+    def _to_user(self, found: Run) -> dict[str, np.ndarray]:
+        """Map whitened draws to the user's units; intercepts to those at zero."""
+        target = found.target
+        assert isinstance(target, AffineTarget)
+        q = target.unwhiten(found.draws)
+        hyper: dict[str, np.ndarray] = {}
+        if isinstance(target.inner, MappedTarget):
+            hyper = target.inner.hyper(q)
+            q = target.inner.unwhiten(q)
+        K, p, first = self.family.n_predictors, self._p, int(self._intercept)
+        linear = q[..., : K * (p + first)].reshape(*q.shape[:2], K, p + first)
+        coef = linear[..., first:] / self._x_unit
+        draws: dict[str, np.ndarray] = {}
+        if first:
+            draws["Intercept"] = self._y_mean + linear[..., 0] - coef @ self._x_mean
+        draws["coef"] = coef
+        if K == 1:
+            draws = {name: values[:, :, 0] for name, values in draws.items()}
+        for i, name in enumerate(self.family.aux):
+            draws[name] = np.exp(q[..., K * (p + first) + i])
+        return {name: np.ascontiguousarray(values) for name, values in (draws | hyper).items()}
+
+
+def _regression(
+    data: RegressionData, priors: StandardisedPriors, coef_prior: Prior | None
+) -> RegressionTarget:
+    """Return the target in the design's coordinates."""
+    aux: Prior | None = None
+    for i, prior in enumerate(priors.aux.values()):
+        own = _rebound(prior, np.array([i]))
+        aux = own if aux is None else JointPrior(aux, own)
+    return RegressionTarget(
+        data.design,
+        data.family,
+        data.y,
+        weight=data.weights,
+        extra=data.extra,
+        offset=data.offset,
+        intercept=data.intercept,
+        shift=priors.shift,
+        coef_prior=coef_prior,
+        intercept_prior=priors.intercept,
+        aux_prior=aux,
+    )
+
+
+def _rebound(prior: Prior, index: np.ndarray) -> Prior:
+    """Return a bound prior that serves other coordinates."""
+    _, loc, scale, truncated = prior.bound
+    copy = type(prior)(**prior.get_params())
+    copy._attach((np.ascontiguousarray(index, dtype=np.intp), loc, scale, truncated))
+    return copy
+
+
+def _joint(priors: StandardisedPriors, n_predictors: int, p: int) -> Prior | None:
+    """Return the coefficients' priors as one, for all linear predictors."""
+    joint: Prior | None = None
+    for k in range(n_predictors):
+        for prior in priors.coef:
+            own = _rebound(prior, np.asarray(prior.bound[0]) + k * p)
+            joint = own if joint is None else JointPrior(joint, own)
+    return joint
+
+
+def _start(data: RegressionData, target: RegressionTarget) -> np.ndarray:
+    """Return the point of a model without predictors."""
+    q = np.zeros(target.dim)
+    width = data.design.n_columns + data.intercept
+    if data.intercept:
+        q[: target.n_linear : width] = np.asarray(data.level) - data.y_mean
+    for i, name in enumerate(data.family.aux):
+        q[target.n_linear + i] = np.log(data.aux_start[name])
+    return q
+
+
+def _whitened(data: RegressionData, priors: StandardisedPriors) -> tuple[LaplaceFit, AffineTarget]:
+    """Return the approximation at the mode and the target in its coordinates."""
+    p, K, first = data.design.n_columns, data.family.n_predictors, int(data.intercept)
+    coef_map = _elementwise_map(data, priors)
+    plain = _regression(data, priors, _joint(priors, K, p) if coef_map is None else None)
+    start = _start(data, plain)
+    target: RegressionTarget | MappedTarget = plain
+    if coef_map is not None:
+        target = MappedTarget(plain, coef_map, first)
+        # Within reach of the likelihood: a coefficient that must be positive may be small.
+        start[first : first + p] = coef_map.at(_within(priors, p))
+    fit = fit_laplace(target, start, Curvature(target, priors))
+    flat = [prior for prior in (*priors.coef, priors.intercept) if isinstance(prior, Flat)]
+    if flat and (fit.flat.shape[1] or not fit.converged):
+        raise ImproperError(_undetermined(fit, p, K, first))
+    return fit, AffineTarget(target, fit.mode, fit.factor)
+
+
+def _within(priors: StandardisedPriors, p: int) -> np.ndarray:
+    """Return coefficients to start from: zero, or a little more where they must be positive."""
+    found = np.zeros(p)
+    for prior in priors.coef:
+        index, _, scale, _ = prior.bound
+        found[index] = np.where(priors.positive[index], np.minimum(0.1, 0.5 * scale), 0.0)
+    return found
+
+
+def _undetermined(fit: LaplaceFit, p: int, K: int, first: int) -> np.ndarray:
+    """Return the columns that take part in what the data leave open."""
+    if not fit.flat.shape[1]:
+        return np.zeros(0, dtype=np.intp)
+    share = np.abs(fit.flat[: K * (p + first)]).max(axis=1).reshape(K, p + first)[:, first:].max(axis=0)
+    return np.flatnonzero(share > 1e-6)
+
+
+def _elementwise_map(data: RegressionData, priors: StandardisedPriors) -> CoefMap | None:
+    """Return the map of coefficients that must be positive or have heavy tails, or None if there are none."""
+    several = data.family.n_predictors > 1
+    if priors.positive.any():
+        if several:
+            raise ValueError(
+                "positive=True and priors on the positive numbers have no meaning for log odds of several classes; "
+                "use priors on the real line."
+            )
+        unit = np.zeros(len(priors.positive))
+        for prior in priors.coef:
+            index, _, scale, _ = prior.bound
+            unit[index] = np.where(priors.positive[index], np.minimum(scale, 1.0), 0.0)
+        joint = priors.joint()
+        assert joint is not None
+        return PositiveMap(joint, unit)
+    heavy = any(
+        isinstance(prior, Cauchy) or (isinstance(prior, StudentT) and prior.df < TAILS_TO_MAP)
+        for prior in priors.coef
+    )
+    if heavy and not several:
+        return TailMap(priors.coef, len(priors.positive))
+    return None
+
+
+def _hierarchical(data: RegressionData, bound: PriorSet, priors: StandardisedPriors) -> AffineTarget:
+    """Return a target of the coordinates that a prior on all coefficients together has, roughly scaled."""
+    sparse = priors.sparse
+    assert sparse is not None
+    if data.family.n_predictors > 1:
+        raise ValueError(
+            f"prior={bound.coef[0].resolved()} serves one linear predictor, not several classes; use Normal."
+        )
+    p, first = data.design.n_columns, int(data.intercept)
+    # A normal prior finds where the clear signals are, and what the likelihood knows of each coefficient.
+    ridge = dataclasses.replace(
+        priors, coef=(Normal(0.0, 1.0).bind(np.arange(p)),), positive=np.zeros(p, bool)
+    )
+    surrogate = _regression(data, ridge, ridge.joint())
+    fit = fit_laplace(surrogate, _start(data, surrogate), Curvature(surrogate, ridge))
+    information = np.maximum(np.diagonal(surrogate.information(fit.mode))[first : first + p], 1e-12)
+    noise = float(np.sqrt(data.weight / np.median(information))) if p else 1.0
+    coef_map = sparse.coef_map(noise, scaled=False, information=information)
+    plain = _regression(data, priors, None)
+    target = MappedTarget(plain, coef_map, first)
+    estimate = fit.mode[first : first + p]
+    clear = np.abs(estimate) * np.sqrt(information) > 3.0
+    size = coef_map.size
+    start, width = np.zeros(target.dim), np.ones(target.dim)
+    start[:first], start[first + size :] = fit.mode[:first], fit.mode[first + p :]
+    start[first : first + size] = coef_map.at(np.where(clear, estimate, 0.0))
+    sd = np.sqrt(np.sum(fit.factor**2, axis=1))
+    width[:first], width[first + size :] = sd[:first], sd[first + p :]
+    width[first + 2 * p : first + size] = WIDTH_OF_HYPER
+    return AffineTarget(target, start, np.diag(width))
