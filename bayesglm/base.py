@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,15 +10,15 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from bayesglm.callbacks import CallbackSupportMixin, FitTasks, with_callbacks
+from bayesglm.fitting import Fitting, ImproperError, tell
 from bayesglm.formula import FormulaDesign
 from bayesglm.formula_data import learnt_the_same
 from bayesglm.formula_names import list_names
-from bayesglm.inference.caller import stack_level
 from bayesglm.inference.gaussian import NotIdentifiedError
 from bayesglm.inference.moments import Moments, gather, merge
 from bayesglm.inference.posterior import JointPosterior, Posterior
 from bayesglm.inference.prior_set import resolve
-from bayesglm.inference.route import Route, warn
+from bayesglm.inference.route import Route
 from bayesglm.inference.sampling import Settings, seed_sequence
 from bayesglm.inference.sufficient import Summary, summaries
 from bayesglm.parallel import one_blas_thread
@@ -44,7 +42,7 @@ from bayesglm.validation import (
 RESPONSE_STREAM = 1 << 21
 
 
-class BayesianRegressor(CallbackSupportMixin, PosteriorPredictor, PosteriorAccess, Saving):
+class BayesianRegressor(CallbackSupportMixin, Fitting, PosteriorPredictor, PosteriorAccess, Saving):
     """Base of the regressors; not for use by itself. Arguments are those of the subclasses."""
 
     formula: str | None
@@ -85,7 +83,7 @@ class BayesianRegressor(CallbackSupportMixin, PosteriorPredictor, PosteriorAcces
         """
         with self._unchanged_on_failure():
             texts = self._fit(X, y, sample_weight)
-        _tell(texts, self.posterior_)
+        tell(texts, self.posterior_)
         return self
 
     @with_callbacks
@@ -137,10 +135,10 @@ class BayesianRegressor(CallbackSupportMixin, PosteriorPredictor, PosteriorAcces
             moments = self._read(X, y, sample_weight, settings, before)
             try:
                 texts = self._sample(moments, settings)
-            except _ImproperError as error:
+            except ImproperError as error:
                 self._unfit()
                 texts = [f"Not fitted yet, so give more rows: {error}"]
-        _tell(texts, self.__dict__.get("posterior_"))
+        tell(texts, self.__dict__.get("posterior_"))
         return self
 
     def merge(self, *others: BayesianRegressor) -> BayesianRegressor:
@@ -170,7 +168,7 @@ class BayesianRegressor(CallbackSupportMixin, PosteriorPredictor, PosteriorAcces
             moments = merge(moments, _moments_of(other, f"others[{i}]"))
         with self._unchanged_on_failure():
             texts = self._sample(moments, check_settings(self))
-        _tell(texts, self.posterior_)
+        tell(texts, self.posterior_)
         return self
 
     # -- scikit-learn --------------------------------------------------------------------------------
@@ -200,19 +198,6 @@ class BayesianRegressor(CallbackSupportMixin, PosteriorPredictor, PosteriorAcces
         return found[: min(p, moments.n_rows)]
 
     # -- inside --------------------------------------------------------------------------------------
-
-    @contextmanager
-    def _unchanged_on_failure(self) -> Iterator[None]:
-        """Put the estimator back as it was if anything goes wrong, Ctrl-C included."""
-        before = dict(self.__dict__)
-        try:
-            yield
-        except BaseException as error:
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            if isinstance(error, _ImproperError):
-                raise ValueError(str(error)) from None
-            raise
 
     def _forget(self) -> None:
         """Forget the rows seen so far and what they were called."""
@@ -357,18 +342,14 @@ class BayesianRegressor(CallbackSupportMixin, PosteriorPredictor, PosteriorAcces
         try:
             route = Route(summary, priors)
         except NotIdentifiedError as error:
-            raise _ImproperError(not_identified(summary, self._features, error.columns)) from None
+            raise ImproperError(not_identified(summary, self._features, error.columns)) from None
         except ArithmeticError:
-            raise _ImproperError(
+            raise ImproperError(
                 f"sigma_prior={priors.sigma.resolved()} leaves sigma without a proper posterior for {summary.n_rows} "
                 f"rows and {summary.rank + summary.intercept} coefficients that the data determine: give a proper "
                 "prior such as HalfNormal, or more rows."
             ) from None
         return route, route.sample(settings, seeds, summary, priors, self._features, report)
-
-
-class _ImproperError(ValueError):
-    """The rows do not determine the posterior; more of them may."""
 
 
 def _about_the_fit(summary: Summary, posterior: Posterior) -> str | None:
@@ -382,14 +363,6 @@ def _about_the_fit(summary: Summary, posterior: Posterior) -> str | None:
             "resolution of the numbers, its prior being replaced by a half-Student-t of that scale."
         )
     return None
-
-
-def _tell(texts: list[str], posterior: Posterior | JointPosterior | None) -> None:
-    """Warn of what is to be told of a fit, in the name of the line that called its method."""
-    for text in texts:
-        warnings.warn(text, UserWarning, stacklevel=stack_level())
-    if posterior is not None:
-        warn(posterior)
 
 
 def _moments_of(estimator: Any, which: str) -> Moments:

@@ -23,7 +23,7 @@ ORDER = [
     ["bayesglm.model_file"],
     ["bayesglm.linear", "bayesglm.metrics", "bayesglm.model_selection"],
     ["bayesglm.base", "bayesglm.leave_one_out"],
-    ["bayesglm.saving"],
+    ["bayesglm.saving", "bayesglm.fitting"],
     ["bayesglm.model_data"],
     ["bayesglm.parameter_data"],
     ["bayesglm.predictor", "bayesglm.posterior_access", "bayesglm.callbacks", "bayesglm.priors"],

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from bayesglm.inference import canonical
 from bayesglm.kernel.design import Design, make_design
 from bayesglm.kernel.family import Family
 
@@ -98,16 +99,12 @@ def regression_data(
     Raises
     ------
     ValueError
-        If the response is none that the family can have, or nothing is left of the rows.
+        If the response is none that the family can have.
     """
     family.check()
     family.check_response(y, extra)
-    if weights is not None and not np.all(weights > 0.0):
-        kept = np.flatnonzero(weights > 0.0)
-        if not len(kept):
-            raise ValueError("sample_weight is zero for every row: give a positive weight to some.")
-        X, y = X[kept], y[kept]
-        weights, extra, offset = (None if a is None else a[kept] for a in (weights, extra, offset))
+    n_rows = len(y) if weights is None else int(np.count_nonzero(weights))
+    X, y, weights, extra, offset = _settled_rows(X, y, weights, extra, offset)
     if weights is not None and np.all(weights == 1.0):
         weights = None
     mean, sd, size = _columns(X, weights)
@@ -124,7 +121,7 @@ def regression_data(
         extra=extra,
         offset=offset,
         intercept=intercept,
-        n_rows=len(y),
+        n_rows=n_rows,
         weight=float(len(y) if weights is None else weights.sum()),
         x_mean=center,
         x_sd=sd,
@@ -134,6 +131,31 @@ def regression_data(
         spread=_sd(y, weights) if identity else 1.0,
         aux_start=aux_start,
     )
+
+
+def _settled_rows(
+    X: Any,
+    y: np.ndarray,
+    weights: np.ndarray | None,
+    extra: np.ndarray | None,
+    offset: np.ndarray | None,
+) -> tuple[Any, np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray | None]:
+    """Drop rows without weight; bring small data into canonical order, equal rows merged, and dense."""
+    size = X.shape[0] * (X.shape[1] + 1)
+    if size > canonical.LARGEST or X.shape[0] > canonical.MOST_ROWS:
+        if weights is not None and not np.all(weights > 0.0):
+            kept = np.flatnonzero(weights > 0.0)
+            X, y, weights = X[kept], y[kept], weights[kept]
+            extra, offset = (None if a is None else a[kept] for a in (extra, offset))
+        return X, y, weights, extra, offset
+    # Sums over sparse rows and over dense ones round differently, and chains follow the last digit.
+    dense = X.toarray() if hasattr(X, "toarray") else X
+    columns = [a for a in (y, extra, offset) if a is not None]
+    X, joined, weights = canonical.canonical_rows(dense, np.column_stack(columns), weights)
+    found = iter(np.ascontiguousarray(joined.T))
+    y = next(found)
+    extra, offset = (None if a is None else next(found) for a in (extra, offset))
+    return X, y, weights, extra, offset
 
 
 def _sd(y: np.ndarray, weights: np.ndarray | None) -> float:
