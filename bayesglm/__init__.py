@@ -1,7 +1,9 @@
 """Bayesian regression for people who know scikit-learn: fit, predict, and the full posterior."""
 
-from bayesglm import metrics, model_selection
+from bayesglm import families, metrics, model_selection
 from bayesglm._version import __version__
+from bayesglm.classification import BayesianLogisticRegression
+from bayesglm.glm import BayesianGLM
 from bayesglm.linear import BayesianLinearRegression
 from bayesglm.model_file import load
 from bayesglm.priors import (
@@ -19,10 +21,22 @@ from bayesglm.priors import (
     Normal,
     StudentT,
 )
+from bayesglm.regressors import (
+    BayesianGammaRegressor,
+    BayesianNegativeBinomialRegressor,
+    BayesianPoissonRegressor,
+    BayesianRobustRegression,
+)
 
 __all__ = [
     "R2D2",
+    "BayesianGLM",
+    "BayesianGammaRegressor",
     "BayesianLinearRegression",
+    "BayesianLogisticRegression",
+    "BayesianNegativeBinomialRegressor",
+    "BayesianPoissonRegressor",
+    "BayesianRobustRegression",
     "Cauchy",
     "Exponential",
     "Flat",
@@ -36,6 +50,7 @@ __all__ = [
     "Normal",
     "StudentT",
     "__version__",
+    "families",
     "load",
     "metrics",
     "model_selection",

@@ -21,9 +21,11 @@ from bayesglm._version import __version__
 OBSERVATIONS = "obs"
 FEATURES = "feature"
 RESPONSES = "response"
+CLASSES = "class"
 _SAMPLE = ("chain", "draw")
-_DIMENSIONS = (*_SAMPLE, OBSERVATIONS, FEATURES, RESPONSES)
+_DIMENSIONS = (*_SAMPLE, OBSERVATIONS, FEATURES, RESPONSES, CLASSES)
 _PARAMETERS = ("Intercept", "coef", "sigma")
+_OF_CLASS = ("Intercept", "coef")
 
 _PARAMETER_GROUPS = ("posterior", "prior", "log_prior")
 _PER_OBSERVATION = ("posterior_predictive", "prior_predictive", "log_likelihood", "observed_data")
@@ -46,6 +48,7 @@ def to_arviz(
     observations: Sequence | np.ndarray | None = None,
     response: str = "y",
     responses: Sequence[str] | None = None,
+    classes: Sequence[str] | None = None,
     attrs: Mapping[str, Any] | None = None,
 ) -> Any:
     """Put named arrays into the container of the installed ArviZ.
@@ -74,6 +77,9 @@ def to_arviz(
     responses : sequence of str, length k, or None, default None
         Names of several responses: the coordinate of dimension ``response``. It comes behind ``draw`` in
         parameters (``coef`` is then (chain, draw, k, p)) and last in what has one number an observation.
+    classes : sequence of str, length k, or None, default None
+        Names of the classes that intercepts and coefficients belong to: the coordinate of dimension ``class``, behind
+        ``draw``.
     attrs : mapping or None, default None
         What else to record, such as ``sampling_time`` (seconds), ``tuning_steps`` and ``sampler``. Written
         on the whole and on ``posterior`` and ``sample_stats``; ``None`` values are left out, and what
@@ -113,9 +119,11 @@ def to_arviz(
         }
         if not arrays:
             continue
-        joint = responses is not None
+        each = () if responses is None else (RESPONSES,)
+        of_class = each if classes is None else (CLASSES,)
         contents = {
-            name: (_dimensions(group, name, array.ndim, joint), array) for name, array in arrays.items()
+            name: (_dimensions(group, name, array.ndim, of_class if name in _OF_CLASS else each), array)
+            for name, array in arrays.items()
         }
         if group == "constant_data" and "X" in arrays and len(columns) <= _MOST_COLUMNS:
             for column, name in enumerate(columns):
@@ -123,7 +131,7 @@ def to_arviz(
                     contents[name] = ((OBSERVATIONS,), arrays["X"][:, column])
         datasets[group] = xr.Dataset(
             contents,
-            coords=_coordinates(contents, columns, labels, responses),
+            coords=_coordinates(contents, columns, labels, {RESPONSES: responses, CLASSES: classes}),
             # Two of ArviZ 1.x's plots ask the data sets, not the caller, which dimensions are draws.
             attrs={
                 **(record if group in ("posterior", "sample_stats") else origin),
@@ -230,10 +238,9 @@ def _array(name: str, values: ArrayLike, group: str) -> np.ndarray:
     return np.array(values, dtype=dtype if in_statistics else None, copy=True if group in _COPIED else None)
 
 
-def _dimensions(group: str, name: str, ndim: int, joint: bool) -> tuple[str, ...]:
-    """Names of an array's axes."""
+def _dimensions(group: str, name: str, ndim: int, each: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of an array's axes; ``each`` is that of several responses or classes."""
     leading: tuple[str, ...] = () if group in _DATA_GROUPS else _SAMPLE
-    each: tuple[str, ...] = (RESPONSES,) if joint else ()
     meanings: tuple[str, ...] = ()
     if group == "constant_data":
         meanings = (OBSERVATIONS, FEATURES)
@@ -249,7 +256,7 @@ def _coordinates(
     contents: Mapping[str, tuple[tuple[str, ...], np.ndarray]],
     features: Sequence[str],
     labels: np.ndarray | None,
-    responses: Sequence[str] | None,
+    named: Mapping[str, Sequence[str] | None],
 ) -> dict[str, np.ndarray]:
     """Labels along the dimensions in use."""
     sizes = {
@@ -260,8 +267,9 @@ def _coordinates(
     coordinates = {dimension: np.arange(size) for dimension, size in sizes.items()}
     if FEATURES in sizes:
         coordinates[FEATURES] = np.array(features)
-    if RESPONSES in sizes and responses is not None:
-        coordinates[RESPONSES] = np.array(_distinct(responses))
+    for dimension, names in named.items():
+        if dimension in sizes and names is not None:
+            coordinates[dimension] = np.array(_distinct(names))
     if OBSERVATIONS in sizes and labels is not None:
         if len(labels) != sizes[OBSERVATIONS]:
             rows = sizes[OBSERVATIONS]

@@ -10,7 +10,6 @@ from sklearn.utils.validation import check_is_fitted
 from bayesglm.arviz_export import gaussian_groups, to_arviz
 from bayesglm.formula import FormulaDesign
 from bayesglm.inference.posterior import JointPosterior, Posterior, join_draws, join_stats
-from bayesglm.inference.route import Route
 from bayesglm.inference.sampling import seed_sequence
 from bayesglm.parallel import one_blas_thread
 from bayesglm.report import SummaryTable, summary_table
@@ -34,7 +33,7 @@ class PosteriorAccess:
     weights_type: str
     _design: FormulaDesign | None
     _responses: tuple[str, ...]
-    _routes: tuple[Route, ...]
+    _routes: tuple[Any, ...]
     _x_mean: np.ndarray
 
     def sample_posterior(self, draws: int | None = None, random_state: Any = None) -> Any:
@@ -187,6 +186,7 @@ class PosteriorAccess:
             observations=observations,
             response=self._shown_response,
             responses=posterior.responses if isinstance(posterior, JointPosterior) else None,
+            classes=(posterior.parts[0].labels or {}).get("coef"),
             attrs={
                 "sampling_time": posterior.seconds,
                 "tuning_steps": posterior.tune,

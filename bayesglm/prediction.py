@@ -142,7 +142,7 @@ def quantiles(source: MixtureSource, X: np.ndarray, q: ArrayLike, kind: str = "r
     ValueError
         If q is outside [0, 1], or kind is unknown.
     """
-    levels = _as_levels(q)
+    levels = as_levels(q)
     flat_levels = np.atleast_1d(levels)
     result = np.full((X.shape[0], flat_levels.size), np.nan)
     for rows, weights, means, sds in blocks(source, X, kind):
@@ -256,9 +256,9 @@ def draw(
     ValueError
         If draws is not a positive whole number, or kind is unknown.
     """
-    _check_kind(kind)
+    check_kind(kind)
     generator = np.random.default_rng() if rng is None else rng
-    order = _choose_draws(draws, len(sigma), generator)
+    order = choose_draws(draws, len(sigma), generator)
     result = np.empty((order.size, X.shape[0]))
     if kind == "response":
         generator.standard_normal(out=result)
@@ -285,12 +285,13 @@ def draw(
     return result
 
 
-def _check_kind(kind: str) -> None:
+def check_kind(kind: str) -> None:
+    """Refuse a kind of prediction that there is not."""
     if kind not in ("response", "mean"):
         raise ValueError(f'kind must be "response" or "mean", got {kind!r}.')
 
 
-def _as_levels(q: ArrayLike) -> np.ndarray:
+def as_levels(q: ArrayLike) -> np.ndarray:
     """Probabilities as an array of no or one dimension."""
     try:
         levels = np.asarray(q, dtype=float)
@@ -304,7 +305,7 @@ def _as_levels(q: ArrayLike) -> np.ndarray:
     return levels
 
 
-def _choose_draws(draws: int | None, available: int, rng: np.random.Generator) -> np.ndarray:
+def choose_draws(draws: int | None, available: int, rng: np.random.Generator) -> np.ndarray:
     """Which posterior draws to use, as indices (n_draws,)."""
     if draws is None:
         return np.arange(available)
@@ -320,7 +321,7 @@ def blocks(
     source: MixtureSource, X: np.ndarray, kind: str
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
     """Row indices (m,) and their components, block by block, without the rows that hold a NaN or infinity."""
-    _check_kind(kind)
+    check_kind(kind)
     for start, block in dense_blocks(X, max(source.n_components, X.shape[1])):
         usable = np.flatnonzero(np.isfinite(block).all(axis=1))
         if usable.size:

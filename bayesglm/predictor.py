@@ -202,20 +202,30 @@ class PosteriorPredictor(RegressorMixin):
 
     def _rows(self, X: Any) -> Any:
         """Return the rows of X as the design matrix without the intercept, shape (n, p)."""
-        if "posterior_" not in self.__dict__:
-            check_is_fitted(self)
-        if self._design is None:
-            return check_rows(self, X)
-        return self._design.transform(X)
+        return read_rows(self, X)
 
     def _rows_and_response(self, X: Any, y: Any) -> tuple[Any, np.ndarray]:
         """Return design matrix and responses (n, k) of X, the latter from the formula if y is None."""
-        rows = self._rows(X)
-        if y is None:
-            if self._design is None or not self._design.has_response:
-                raise ValueError("y is None: give the observed responses of the rows of X.")
-            return rows, self._design.response_of(X).reshape(rows.shape[0], -1)
-        observed = check_response(y, rows.shape[0], len(self.posterior_.parts))
-        if self._design is None:
-            raise_not_finite(None, observed, ())
-        return rows, observed
+        return read_rows_and_response(self, X, y)
+
+
+def read_rows(estimator: Any, X: Any) -> Any:
+    """Return the rows of X as a fitted estimator's design matrix without the intercept, shape (n, p)."""
+    if "posterior_" not in estimator.__dict__:
+        check_is_fitted(estimator)
+    if estimator._design is None:
+        return check_rows(estimator, X)
+    return estimator._design.transform(X)
+
+
+def read_rows_and_response(estimator: Any, X: Any, y: Any) -> tuple[Any, np.ndarray]:
+    """Return design matrix and responses (n, k) of X, the latter from the formula if y is None."""
+    rows = estimator._rows(X)
+    if y is None:
+        if estimator._design is None or not estimator._design.has_response:
+            raise ValueError("y is None: give the observed responses of the rows of X.")
+        return rows, estimator._design.response_of(X).reshape(rows.shape[0], -1)
+    observed = check_response(y, rows.shape[0], len(estimator.posterior_.parts))
+    if estimator._design is None:
+        raise_not_finite(None, observed, ())
+    return rows, observed

@@ -12,7 +12,6 @@ from sklearn.base import BaseEstimator
 from bayesglm import archive, model_data
 from bayesglm._version import __version__
 from bayesglm.inference.posterior import JointPosterior, Posterior
-from bayesglm.inference.route import Route
 
 _PLAIN = {"plain_data", "version", "written_by"}
 
@@ -23,7 +22,7 @@ class Saving(BaseEstimator):
     posterior_: Posterior | JointPosterior
     _intercept: bool
     _responses: tuple[str, ...]
-    _routes: tuple[Route, ...]
+    _routes: tuple[Any, ...]
     _shape: tuple[int, ...]
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -38,7 +38,7 @@ WIDTH_OF_HYPER = 0.5
 TAILS_TO_MAP = 10.0
 
 
-class ImproperError(ValueError):
+class UndeterminedError(ValueError):
     """A flat prior leaves a posterior without a mode.
 
     Attributes
@@ -71,7 +71,7 @@ class GeneralRoute:
 
     Raises
     ------
-    ImproperError
+    UndeterminedError
         If the posterior is improper.
     """
 
@@ -274,7 +274,7 @@ def _whitened(data: RegressionData, priors: StandardisedPriors) -> tuple[Laplace
     fit = fit_laplace(target, start, Curvature(target, priors))
     flat = [prior for prior in (*priors.coef, priors.intercept) if isinstance(prior, Flat)]
     if flat and (fit.flat.shape[1] or not fit.converged):
-        raise ImproperError(_undetermined(fit, p, K, first))
+        raise UndeterminedError(_undetermined(fit, p, K, first))
     return fit, AffineTarget(target, fit.mode, fit.factor)
 
 

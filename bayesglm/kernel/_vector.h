@@ -210,4 +210,31 @@ static double bg_poisson(ptrdiff_t n, const double *y, const double *weight, con
     return total;
 }
 
+/* Gamma rows: sum of w (eta + y exp(-eta)); writes w (y exp(-eta) - 1) unless score is NULL. */
+FOR_ANY_PROCESSOR __attribute__((unused))
+static double bg_gamma(ptrdiff_t n, const double *y, const double *weight, const double *eta, double *score)
+{
+    double total = 0.0, terms[CHUNK], slopes[CHUNK];
+    for (ptrdiff_t first = 0; first < n; first += CHUNK) {
+        ptrdiff_t size = n - first < CHUNK ? n - first : CHUNK;
+        const double *v = y + first, *u = eta + first;
+        for (ptrdiff_t i = 0; i < size; i++) {
+            double ratio = v[i] * bg_exp(-u[i]);
+            terms[i] = u[i] + ratio;
+            slopes[i] = ratio - 1.0;
+        }
+        if (weight) {
+            const double *w = weight + first;
+            for (ptrdiff_t i = 0; i < size; i++) {
+                terms[i] *= w[i];
+                slopes[i] *= w[i];
+            }
+        }
+        if (score)
+            memcpy(score + first, slopes, size * sizeof(double));
+        total += bg_sum(terms, size);
+    }
+    return total;
+}
+
 #endif

@@ -11,3 +11,5 @@ cdef extern from "_vector.h" nogil:
         double shift, const double* eta, double* score, double* softplus) noexcept
     double poisson_rows "bg_poisson"(
         Py_ssize_t n, const double* y, const double* weight, const double* eta, double* score) noexcept
+    double gamma_rows "bg_gamma"(
+        Py_ssize_t n, const double* y, const double* weight, const double* eta, double* score) noexcept

@@ -8,38 +8,12 @@ from numbers import Real
 
 import numpy as np
 
+from bayesglm.kernel._special cimport log_rising, log_rising_slope
 from bayesglm.kernel._vector cimport exp_all, logistic_rows, poisson_rows
 from bayesglm.kernel.family cimport Rows
 from bayesglm.kernel.family import whole_quantile
 from bayesglm.kernel.positive_priors import InverseGamma
-from libc.math cimport exp, fabs, log, log1p
-from scipy.special.cython_special cimport gammaln, psi
-
-# From here on Stirling's series is exact to rounding with the terms used, and differences lose no digits.
-cdef double LARGE = 1000.0
-
-
-cdef inline double log_rising(double phi, double y) noexcept nogil:
-    """Return log gamma(phi + y) - log gamma(phi)."""
-    cdef double top = phi + y
-    if y == 0.0:
-        return 0.0
-    if phi < LARGE:
-        return gammaln(top) - gammaln(phi)
-    return (y * log(phi) + ((top - 0.5) * log1p(y / phi) - y)
-            + (1.0 / top - 1.0 / phi) / 12.0 - (1.0 / (top * top * top) - 1.0 / (phi * phi * phi)) / 360.0)
-
-
-cdef inline double log_rising_slope(double phi, double y) noexcept nogil:
-    """Return the derivative of `log_rising` by phi."""
-    cdef double top = phi + y
-    if y == 0.0:
-        return 0.0
-    if phi < LARGE:
-        return psi(top) - psi(phi)
-    return (log1p(y / phi) + 0.5 * y / (phi * top)
-            - (1.0 / (top * top) - 1.0 / (phi * phi)) / 12.0 + (top ** -4 - phi ** -4) / 120.0)
-
+from libc.math cimport exp, fabs, log
 
 cdef class CountFamily(Family):
     """What Poisson and negative binomial likelihoods share."""
@@ -49,11 +23,19 @@ cdef class CountFamily(Family):
     takes_exposure = True
 
     def check_response(self, y, extra=None):
-        """Raise ValueError unless y holds whole numbers from 0 up."""
-        wrong = np.flatnonzero((y != np.floor(y)) | (y < 0.0))
+        """Raise ValueError unless y holds numbers from 0 up."""
+        wrong = np.flatnonzero(~(y >= 0.0))
         if wrong.size:
             raise ValueError(f"y must be counts, 0, 1, 2, ..., for the {type(self).__name__} family; row {wrong[0]} "
-                             f"has {y[wrong[0]]:g}. For rates give the counts, with the exposure.")
+                             f"has {y[wrong[0]]:g}.")
+
+    def remark(self, y):
+        """Say so if some numbers are no counts: the density is used as it is, as quasi-likelihoods do."""
+        wrong = np.flatnonzero(y != np.floor(y))
+        if not wrong.size:
+            return None
+        return (f"y holds numbers that are no counts, such as {y[wrong[0]]:g}, and they are used in the "
+                f"{type(self).__name__} density as they are. For rates give the counts and their exposure.")
 
     def start(self, y, *, weight=None, extra=None, offset=None):
         """Return the log of the mean rate, half a count added, and no auxiliary parameter."""
@@ -110,10 +92,10 @@ cdef class Poisson(CountFamily):
         return self.inverse_link(eta)
 
     def logpdf(self, y, eta, aux, extra=None):
-        """Return the log probability of the count y."""
+        """Return the log probability of the count y (of other positive numbers its continuation)."""
         from scipy.special import gammaln
         y = np.asarray(y, dtype=np.float64)
-        valid = (y >= 0.0) & (y == np.floor(y)) & np.isfinite(y)
+        valid = (y >= 0.0) & np.isfinite(y)
         safe = np.where(valid, y, 0.0)
         return np.where(valid, safe * eta - self.inverse_link(eta) - gammaln(safe + 1.0), -np.inf)
 
@@ -239,11 +221,11 @@ cdef class NegativeBinomial(CountFamily):
         return mean + mean**2 / self._phi(aux)
 
     def logpdf(self, y, eta, aux, extra=None):
-        """Return the log probability of the count y."""
+        """Return the log probability of the count y (of other positive numbers its continuation)."""
         from scipy.special import gammaln
         phi = np.asarray(self._phi(aux), dtype=np.float64)
         y = np.asarray(y, dtype=np.float64)
-        valid = (y >= 0.0) & (y == np.floor(y)) & np.isfinite(y)
+        valid = (y >= 0.0) & np.isfinite(y)
         safe = np.where(valid, y, 0.0)
         u = eta - np.log(phi)
         found = safe * u - (safe + phi) * np.logaddexp(0.0, u) + _log_rising(phi, safe) - gammaln(safe + 1.0)

@@ -83,6 +83,10 @@ cdef class Family:
         """Raise ValueError, in one sentence with the row, if y (or ``extra``) has a value outside the domain."""
         raise NotImplementedError
 
+    def remark(self, y):
+        """Return what a user should know of a response that will do but is unusual, or None."""
+        return None
+
     def bind(self, y, *, weight=None, extra=None):
         """Return the copy that serves these data; it is read-only and shared by all chains.
 

@@ -1,0 +1,339 @@
+"""BayesianLogisticRegression: two classes or more, probabilities averaged over the posterior."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import column_or_1d
+
+from bayesglm import family_prediction
+from bayesglm.families import Bernoulli, Categorical
+from bayesglm.family_base import FamilyModel, Rows
+from bayesglm.formula_language import parse
+from bayesglm.inference.sampling import seed_sequence
+from bayesglm.kernel.family import Family
+
+
+class BayesianLogisticRegression(ClassifierMixin, FamilyModel):
+    """Bayesian logistic regression with the interface of `sklearn.linear_model.LogisticRegression`.
+
+    The log odds of the second class are intercept + X @ coef + offset. With more than two classes each but the first
+    has log odds of its own against the first (softmax with a reference class). Separated classes are no trouble: the
+    prior keeps coefficients finite and the posterior says how little is known of them.
+
+    Parameters
+    ----------
+    formula : str, optional
+        A patsy formula, with or without its left side, whose column may hold text. None: X is the design matrix.
+    prior : Prior, str, mapping or None, default=None
+        Of the coefficients. None: ``Normal(0, 2.5, autoscale=True)``, that is N(0, (2.5/sd(x_j))²). See `BayesianGLM`.
+    prior_scale, intercept_prior, fit_intercept, center, positive, sampler, dtype
+        See `BayesianGLM`.
+    chains, draws, tune, target_accept, max_treedepth, n_jobs, random_state, progressbar
+        See `BayesianGLM`.
+    formula_namespace : mapping, optional
+        See `BayesianGLM`.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels in ascending order; the first is the reference.
+    coef_ : ndarray of shape (n_classes - 1, p)
+        Posterior means: log odds ratios against the first class, a row for each of the others.
+    intercept_ : ndarray of shape (n_classes - 1,)
+    posterior_ : Posterior
+        Draws, statistics and diagnostics as plain NumPy.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bayesglm import BayesianLogisticRegression
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(500, 2))
+    >>> y = np.where(rng.random(500) < 1 / (1 + np.exp(-X @ [2.0, -1.0])), "yes", "no")
+    >>> model = BayesianLogisticRegression(random_state=0).fit(X, y)
+    >>> model.predict([[1.0, 0.0]])
+    array(['yes'], dtype='<U3')
+    """
+
+    def __init__(
+        self,
+        formula: str | None = None,
+        *,
+        prior: Any = None,
+        prior_scale: Any = None,
+        intercept_prior: Any = None,
+        fit_intercept: bool = True,
+        center: bool = True,
+        positive: bool = False,
+        sampler: str = "auto",
+        dtype: str = "float64",
+        chains: int = 4,
+        draws: int = 1000,
+        tune: int | None = None,
+        target_accept: float = 0.8,
+        max_treedepth: int = 10,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        progressbar: bool | None = None,
+        formula_namespace: Mapping[str, Any] | None = None,
+    ):
+        self.formula = formula
+        self.prior = prior
+        self.prior_scale = prior_scale
+        self.intercept_prior = intercept_prior
+        self.fit_intercept = fit_intercept
+        self.center = center
+        self.positive = positive
+        self.sampler = sampler
+        self.dtype = dtype
+        self.chains = chains
+        self.draws = draws
+        self.tune = tune
+        self.target_accept = target_accept
+        self.max_treedepth = max_treedepth
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.progressbar = progressbar
+        self.formula_namespace = formula_namespace
+
+    # -- predictions ---------------------------------------------------------------------------------
+
+    def predict(self, X: Any, *, offset: Any = None) -> np.ndarray:
+        """Return the most probable class of every row, shape (n,).
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n, p)
+        offset : array-like of shape (n,) or str, optional
+
+        Raises
+        ------
+        ValueError
+            With a formula, if a row holds a missing value: it has no class. `predict_proba` gives NaN for it.
+        """
+        probabilities = self.predict_proba(X, offset=offset)
+        lost = np.flatnonzero(np.isnan(probabilities[:, 0]))
+        if lost.size:
+            raise ValueError(
+                f"row {lost[0]} of X holds a missing value and belongs to no class: drop such rows, or use "
+                "predict_proba, which gives NaN for them."
+            )
+        return self.classes_[probabilities.argmax(axis=1)]
+
+    def predict_proba(self, X: Any, *, offset: Any = None) -> np.ndarray:
+        """Return the probability of each class, averaged over the posterior draws, shape (n, n_classes).
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n, p)
+        offset : array-like of shape (n,) or str, optional
+        """
+        rows = self._rows(X)
+        offset, _ = self._row_arguments(X, rows.shape[0], {"offset": offset})
+        return family_prediction.class_probabilities(self._source(), rows, offset)
+
+    def predict_log_proba(self, X: Any, *, offset: Any = None) -> np.ndarray:
+        """Return the logarithm of `predict_proba`."""
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(self.predict_proba(X, offset=offset)))
+
+    def decision_function(self, X: Any, *, offset: Any = None) -> np.ndarray:
+        """Return the log odds of the averaged probabilities.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n, p)
+        offset : array-like of shape (n,) or str, optional
+
+        Returns
+        -------
+        ndarray of shape (n,) or (n, n_classes)
+            Of the second of two classes against the first; of more classes each against the first.
+        """
+        logs = self.predict_log_proba(X, offset=offset)
+        odds = logs - logs[:, :1]
+        return odds[:, 1] if len(self.classes_) == 2 else odds
+
+    def predict_interval(
+        self, X: Any, coverage: float = 0.9, kind: str = "mean", *, offset: Any = None
+    ) -> np.ndarray:
+        """Return equal-tailed intervals of probabilities.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n, p)
+        coverage : float, default=0.9
+        kind : {"mean"}, default="mean"
+            A class is no number, so that there are intervals of its probability only.
+        offset : array-like of shape (n,) or str, optional
+
+        Returns
+        -------
+        ndarray of shape (n, 2) or (n, n_classes, 2)
+            Of the second of two classes; of each of more classes.
+        """
+        tail = 0.5 * (1.0 - family_prediction.check_coverage(coverage))
+        return self.predict_quantiles(X, [tail, 1.0 - tail], kind, offset=offset)
+
+    def predict_quantiles(self, X: Any, q: Any, kind: str = "mean", *, offset: Any = None) -> np.ndarray:
+        """Return posterior quantiles of probabilities, shape (n, len(q)) or (n, n_classes, len(q)).
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n, p)
+        q : float or array-like of shape (n_q,)
+            Probabilities. For a single number the last axis is left out.
+        kind : {"mean"}, default="mean"
+        offset : array-like of shape (n,) or str, optional
+        """
+        if kind != "mean":
+            raise ValueError(
+                f"kind={kind!r}: classes are no numbers, so that only kind='mean' has quantiles."
+            )
+        rows = self._rows(X)
+        offset, _ = self._row_arguments(X, rows.shape[0], {"offset": offset})
+        return family_prediction.class_quantiles(self._source(), rows, q, offset)
+
+    def sample_predictive(
+        self,
+        X: Any,
+        draws: int | None = None,
+        kind: str = "response",
+        random_state: Any = None,
+        *,
+        offset: Any = None,
+    ) -> np.ndarray:
+        """Draw classes, or probabilities, from the posterior predictive distribution.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n, p)
+        draws : int, optional
+            None: one for every posterior draw.
+        kind : {"response", "mean"}, default="response"
+            Labels of new observations, or probabilities.
+        random_state : None, int, RandomState or Generator
+        offset : array-like of shape (n,) or str, optional
+
+        Returns
+        -------
+        ndarray of shape (draws, n), or (draws, n, n_classes) for probabilities of more than two classes
+        """
+        rows = self._rows(X)
+        offset, _ = self._row_arguments(X, rows.shape[0], {"offset": offset})
+        rng = np.random.default_rng(seed_sequence(random_state))
+        found = family_prediction.draw(self._source(), rows, draws, kind, rng, offset)
+        if kind == "mean":
+            return found
+        lost = np.isnan(found)
+        if lost.any():
+            raise ValueError(
+                f"row {int(np.argmax(lost.any(axis=0)))} of X holds a missing value; drop such rows."
+            )
+        return np.asarray(self.classes_[found.astype(np.intp)])
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Return the share of rows whose class is predicted, as scikit-learn's classifiers do."""
+        if y is None:
+            rows, observed = self._rows_and_response(X, y)
+            kept = np.isfinite(observed) & np.all(np.isfinite(rows), axis=1)
+            probabilities = family_prediction.class_probabilities(self._source(), rows[kept], None)
+            weights = None if sample_weight is None else np.asarray(sample_weight)[kept]
+            return float(np.average(probabilities.argmax(axis=1) == observed[kept], weights=weights))
+        return float(super().score(X, y, sample_weight))
+
+    # -- inside --------------------------------------------------------------------------------------
+
+    def _encoded(self, X: Any, y: Any) -> tuple[Any, Any]:
+        """Return data in which classes are numbers, and remember which."""
+        X, labels = self._labels_of(X, y)
+        if labels is None:
+            return X, y
+        missing = _is_missing(labels)
+        present = labels[~missing]
+        if y is not None or self.formula is None:
+            if missing.any():
+                raise ValueError(f"y is missing in row {int(np.argmax(missing))}; drop such rows.")
+            check_classification_targets(labels)
+        self.classes_ = np.unique(present)
+        return self._with_codes(X, y, labels, missing)
+
+    def _labels_of(self, X: Any, y: Any) -> tuple[Any, np.ndarray | None]:
+        """Return the labels: y, or the column that the formula has on its left."""
+        if y is not None or self.formula is None:
+            if y is None:
+                return X, None  # which reading the arrays refuses
+            if getattr(y, "ndim", 1) == 2 and np.shape(y)[1] > 1:
+                raise ValueError(f"y has shape {np.shape(y)}, but one class is wanted for each row.")
+            return X, np.asarray(column_or_1d(y, warn=True))
+        response = self._left_column()
+        if response is None or response not in list(X.columns if hasattr(X, "columns") else X):
+            return X, None
+        return X, np.asarray(X[response])
+
+    def _left_column(self) -> str | None:
+        """Return the column on the left side of the formula, or None if there is something else."""
+        return None if self.formula is None else parse(self.formula, True).bare_response
+
+    def _with_codes(self, X: Any, y: Any, labels: np.ndarray, missing: np.ndarray) -> tuple[Any, Any]:
+        """Return X and y with the numbers of classes in place of the labels."""
+        codes = np.full(len(labels), np.nan)
+        known = np.searchsorted(self.classes_, labels[~missing])
+        known = np.minimum(known, len(self.classes_) - 1)
+        wrong = np.flatnonzero(self.classes_[known] != labels[~missing])
+        if wrong.size:
+            row = int(np.flatnonzero(~missing)[wrong[0]])
+            raise ValueError(
+                f"y has the class {labels[row]!r} in row {row}, which the model was not fitted to: it knows "
+                f"{', '.join(map(repr, self.classes_.tolist()[:8]))}."
+            )
+        codes[~missing] = known
+        if y is not None:
+            return X, codes
+        response = self._left_column()
+        assert response is not None
+        if hasattr(X, "assign"):
+            return X.assign(**{response: codes}), None
+        if hasattr(X, "with_columns"):
+            import polars as pl
+
+            return X.with_columns(pl.Series(response, codes, nan_to_null=True)), None
+        return {**X, response: codes}, None
+
+    def _rows_and_response(self, X: Any, y: Any) -> tuple[Any, np.ndarray]:
+        _, labels = self._labels_of(X, y)
+        if labels is not None:
+            X, y = self._with_codes(X, y, labels, _is_missing(labels))
+        return super()._rows_and_response(X, y)
+
+    def _make_family(self, rows: Rows) -> Family:
+        seen = rows.y if rows.weights is None else rows.y[rows.weights > 0.0]
+        if len(np.unique(seen)) < 2:
+            only = self.classes_[int(seen[0])] if len(seen) else None
+            raise ValueError(
+                f"y holds one class only, {only!r}: a classifier needs rows of at least two classes (with a weight)."
+            )
+        return Bernoulli() if len(self.classes_) == 2 else Categorical(len(self.classes_))
+
+    def _labels(self) -> dict[str, tuple[str, ...]] | None:
+        if len(self.classes_) == 2:
+            return None
+        return {"coef": tuple(str(name) for name in self.classes_[1:])}
+
+    def _set_coefficients(self, coef: np.ndarray, intercept: Any) -> None:
+        self.coef_ = coef.reshape(len(self.classes_) - 1, -1)
+        self.intercept_ = np.broadcast_to(intercept, (len(self.classes_) - 1,)).astype(np.float64)
+
+
+def _is_missing(labels: np.ndarray) -> np.ndarray:
+    """Whether a label is None or NaN."""
+    if labels.dtype.kind == "f":
+        return np.isnan(labels)
+    if labels.dtype.kind != "O":
+        return np.zeros(len(labels), dtype=bool)
+    return np.array([label is None or label != label for label in labels], dtype=bool)

@@ -1,0 +1,85 @@
+"""The likelihoods, public names: how a response is distributed given its linear predictor."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from bayesglm.kernel.binary import Bernoulli, Binomial
+from bayesglm.kernel.categorical import Categorical
+from bayesglm.kernel.continuous import Gaussian, Laplace, StudentT
+from bayesglm.kernel.counts import NegativeBinomial, Poisson
+from bayesglm.kernel.family import Family
+from bayesglm.kernel.positive import Beta, Gamma, InverseGaussian
+
+__all__ = [
+    "FAMILIES",
+    "Bernoulli",
+    "Beta",
+    "Binomial",
+    "Categorical",
+    "Family",
+    "Gamma",
+    "Gaussian",
+    "InverseGaussian",
+    "Laplace",
+    "NegativeBinomial",
+    "Poisson",
+    "StudentT",
+    "resolve_family",
+]
+
+#: Families by the names that ``family="..."`` takes.
+FAMILIES: dict[str, type[Family]] = {
+    "gaussian": Gaussian,
+    "student_t": StudentT,
+    "laplace": Laplace,
+    "bernoulli": Bernoulli,
+    "binomial": Binomial,
+    "poisson": Poisson,
+    "negative_binomial": NegativeBinomial,
+    "gamma": Gamma,
+    "inverse_gaussian": InverseGaussian,
+    "beta": Beta,
+}
+
+
+def resolve_family(family: Any, link: str | None = None) -> Family:
+    """Return a family from what the user wrote.
+
+    Parameters
+    ----------
+    family : str or Family
+    link : str, optional
+        None: that of the object, or the family's usual one.
+
+    Returns
+    -------
+    Family
+        A copy, which nobody else changes.
+
+    Raises
+    ------
+    ValueError, TypeError
+        In one sentence that names the parameter and what to do.
+    """
+    if isinstance(family, str):
+        if family not in FAMILIES:
+            near = difflib.get_close_matches(family.lower().replace(" ", "_"), FAMILIES, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(map(repr, FAMILIES))}."
+            raise ValueError(f"family={family!r} is not the name of a family; {hint}")
+        found = FAMILIES[family]()
+    elif isinstance(family, type) and issubclass(family, Family):
+        raise TypeError(
+            f"family must be a family, not the class {family.__name__}: write {family.__name__}()."
+        )
+    elif not isinstance(family, Family):
+        raise TypeError(f"family must be a family such as Poisson(), or the name of one; got {family!r}.")
+    else:
+        found = type(family)(**family.get_params())
+    if found.n_predictors > 1:
+        raise ValueError(f"family={found!r}: more than two classes are for BayesianLogisticRegression.")
+    if link is not None:
+        found.set_params(link=link)
+    found.check()
+    return found

@@ -1,0 +1,143 @@
+"""What a fitted estimator with any likelihood hands out of its posterior: draws for ArviZ, the summary table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from bayesglm.family_report import family_summary
+from bayesglm.family_rows import FamilyRows
+from bayesglm.inference.sampling import seed_sequence
+from bayesglm.posterior_access import PREDICTIVE_STREAM, PosteriorAccess
+from bayesglm.report import SummaryTable
+from bayesglm.validation import check_bool, check_fraction, check_memory, check_weights
+
+
+class FamilyAccess(FamilyRows, PosteriorAccess):
+    """Draws, ArviZ objects and the summary of the estimators with any likelihood."""
+
+    _family: Any
+
+    def to_arviz(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        sample_weight: Any = None,
+        prior: bool = False,
+        random_state: Any = None,
+        **row_arguments: Any,
+    ) -> Any:
+        """Return everything that ArviZ's comparisons, predictive checks and sensitivity analyses need.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or data frame of shape (n, p)
+            The training data or others.
+        y : array-like of shape (n,), optional
+            Not needed if the formula has a left side.
+        sample_weight : array-like of shape (n,), optional
+            Those of `fit`: the log likelihood of a row that counts as w rows is w times as large.
+        prior : bool, default=False
+            Add ``prior`` and ``prior_predictive``, as many draws as the posterior has.
+        random_state : None, int, RandomState or Generator, default=None
+            Of the predictive draws; None: the same as in `fit`.
+        **row_arguments
+            ``offset``, ``exposure``, ``trials`` and ``standard_error``, as in `fit`.
+
+        Returns
+        -------
+        arviz.InferenceData or xarray.DataTree
+            With groups ``posterior``, ``sample_stats``, ``posterior_predictive``, ``log_likelihood``,
+            ``log_prior``, ``observed_data`` and ``constant_data`` (without X if that is sparse). Classes are
+            numbered in the order of ``classes_``. Rows with missing values are left out.
+        """
+        rows, observed = self._rows_and_response(X, y)
+        offset, extra = self._row_arguments(X, rows.shape[0], row_arguments)
+        weights = check_weights(sample_weight, rows.shape[0])
+        check_bool(prior, "prior")
+        kept = np.isfinite(observed)
+        if isinstance(rows, np.ndarray):
+            kept &= np.all(np.isfinite(rows), axis=1)
+        for more in (offset, extra):
+            kept &= True if more is None else np.isfinite(more)
+        rows, observed = rows[kept], observed[kept]
+        offset, extra, weights = (None if a is None else a[kept] for a in (offset, extra, weights))
+        part = self.posterior_.parts[0]
+        size = int(np.prod(part.shape))
+        K = self._family.n_predictors
+        check_memory(
+            (8.0 if prior else 5.0) * size * rows.shape[0] * K,
+            f"to_arviz with {rows.shape[0]} rows and {size} draws",
+            "give fewer rows, or fit with fewer draws",
+        )
+        entropy = part.entropy if random_state is None else seed_sequence(random_state).entropy
+        rng = np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=(PREDICTIVE_STREAM,)))
+        response, shape = self._shown_response, part.shape
+        eta, aux = self._predictors(part.draws, rows, offset)
+        log_likelihood = self._family.logpdf(observed, eta, aux, extra)
+        groups = {
+            "posterior": dict(part.draws),
+            "posterior_predictive": {response: self._family.draw(rng, eta, aux, extra)},
+            "log_likelihood": {response: log_likelihood if weights is None else weights * log_likelihood},
+            "observed_data": {response: observed},
+            "constant_data": {
+                **({"X": rows} if isinstance(rows, np.ndarray) else {}),
+                **({} if weights is None else {"sample_weight": weights}),
+                **({} if offset is None else {"offset": offset}),
+                **({} if extra is None else {str(self._family.extra): extra}),
+            },
+            "log_prior": part.prior_set.log_density(part.draws, self._x_mean),
+            "sample_stats": part.stats,
+        }
+        if prior:
+            drawn = part.prior_set.draw(rng, size, self._x_mean)
+            shaped = {name: values.reshape(*shape, *values.shape[1:]) for name, values in drawn.items()}
+            eta, aux = self._predictors(shaped, rows, offset)
+            groups["prior"] = shaped
+            groups["prior_predictive"] = {response: self._family.draw(rng, eta, aux, extra)}
+        return self._export(groups, np.flatnonzero(kept))
+
+    def summary(self, coverage: float = 0.9, scale: str = "link") -> SummaryTable:
+        """Return the table of parameters: moments, intervals, effective sizes, R-hat; prints well.
+
+        Parameters
+        ----------
+        coverage : float, default=0.9
+            Of the equal-tailed intervals.
+        scale : {"link", "response"}, default="link"
+            "response": coefficients as what they do to the response, exp(coef): odds ratios with a logit link,
+            ratios of means with a log link, of hazards with a cloglog link; the intercept as the response where all
+            predictors are zero.
+        """
+        check_is_fitted(self)
+        check_fraction(coverage, "coverage")
+        formula = None if self._design is None else self._design.formula
+        return family_summary(
+            self.posterior_.parts[0],
+            self._family,
+            type(self).__name__,
+            formula,
+            self._responses[0],
+            coverage,
+            scale,
+        )
+
+    # -- inside --------------------------------------------------------------------------------------
+
+    def _predictors(self, draws: Any, rows: Any, offset: Any) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Return linear predictors (chain, draw, n[, K]) and auxiliary parameters that broadcast against them."""
+        coef = draws["coef"]
+        lead = coef.shape[:-1]
+        flat = coef.reshape(int(np.prod(lead)), coef.shape[-1])
+        eta = np.asarray((rows @ flat.T).T).reshape(*lead, rows.shape[0])
+        if "Intercept" in draws:
+            eta = eta + draws["Intercept"][..., np.newaxis]
+        if self._family.n_predictors > 1:
+            eta = np.moveaxis(eta, 2, -1)  # classes last
+            offset = None if offset is None else offset[:, np.newaxis]
+        if offset is not None:
+            eta = eta + offset
+        return eta, {name: draws[name][..., np.newaxis] for name in self._family.aux}

@@ -1,0 +1,260 @@
+"""Predictions of a model with any likelihood: moments, quantiles, densities, scores and draws for new rows.
+
+Given one posterior draw a new observation has the family's distribution, so its posterior predictive distribution is
+the mixture over the draws. Rows are worked through in blocks that stay in cache, and what is said of a row does not
+depend on the rows beside it. A row that holds a NaN gives NaN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from bayesglm.family_quantiles import mixture_quantile
+from bayesglm.kernel.family import Family
+from bayesglm.prediction import as_levels, check_kind, choose_draws, dense_blocks
+
+#: Increment of the golden sequence: fractional parts of its multiples fill the interval evenly.
+_GOLDEN = 0.6180339887498949
+
+
+@dataclass(frozen=True, eq=False)
+class FamilySource:
+    """Posterior draws of a model, the chains one after another.
+
+    Parameters
+    ----------
+    family : Family
+    coef : ndarray of shape (S, p) or (S, K, p)
+        With an axis for the linear predictors, if there are several.
+    intercept : ndarray of shape (S,) or (S, K), or 0.0
+    aux : dict of ndarray of shape (S,)
+    """
+
+    family: Family
+    coef: np.ndarray
+    intercept: np.ndarray | float
+    aux: dict[str, np.ndarray]
+
+    @property
+    def n_draws(self) -> int:
+        """Number of draws S."""
+        return len(self.coef)
+
+    def linear_predictors(self, X: np.ndarray, offset: np.ndarray | None) -> np.ndarray:
+        """Return linear predictors of rows X (m, p), shape (m, S) or (m, S, K)."""
+        flat = self.coef.reshape(-1, X.shape[1]) if X.shape[1] else np.zeros((self.coef[..., 0:1].size, 0))
+        eta = X @ flat.T if X.shape[1] else np.zeros((len(X), int(np.prod(self.coef.shape[:-1]))))
+        eta = eta.reshape(len(X), *self.coef.shape[:-1])
+        eta += self.intercept
+        if offset is not None:
+            eta += offset.reshape(-1, *(1,) * (eta.ndim - 1))
+        return eta
+
+
+class Block(NamedTuple):
+    """Usable rows of a block: their numbers, linear predictors, and what else they bring, as a column."""
+
+    rows: np.ndarray
+    eta: np.ndarray
+    extra: np.ndarray | None
+
+
+def blocks(
+    source: FamilySource, X: Any, offset: np.ndarray | None, extra: np.ndarray | None
+) -> Iterator[Block]:
+    """Yield the rows of X that hold no NaN, block by block, with their linear predictors."""
+    width = source.n_draws * source.family.n_predictors
+    for start, block in dense_blocks(X, max(width, X.shape[1])):
+        here = slice(start, start + len(block))
+        usable = np.isfinite(block).all(axis=1)
+        for more in (offset, extra):
+            usable &= True if more is None else np.isfinite(more[here])
+        kept = np.flatnonzero(usable)
+        if kept.size:
+            own = None if offset is None else offset[here][kept]
+            column = None if extra is None else extra[here][kept, np.newaxis]
+            yield Block(start + kept, source.linear_predictors(block[kept], own), column)
+
+
+def moments(
+    source: FamilySource,
+    X: Any,
+    offset: np.ndarray | None = None,
+    extra: np.ndarray | None = None,
+    kind: str = "response",
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and standard deviation of every row, each of shape (n,).
+
+    Parameters
+    ----------
+    source : FamilySource
+    X : ndarray or sparse matrix of shape (n, p)
+    offset, extra : ndarray of shape (n,), optional
+    kind : {"response", "mean"}, default="response"
+        Of a new observation, its own variance included, or of its mean given the parameters.
+    """
+    check_kind(kind)
+    family, mean, sd = source.family, np.full(X.shape[0], np.nan), np.full(X.shape[0], np.nan)
+    for rows, eta, own in blocks(source, X, offset, extra):
+        means = family.mean(eta, source.aux, own)
+        mean[rows] = means.mean(axis=1)
+        variance = means.var(axis=1)
+        if kind == "response":
+            variance = variance + np.asarray(family.variance(eta, source.aux, own)).mean(axis=1)
+        sd[rows] = np.sqrt(variance)
+    return mean, sd
+
+
+def quantiles(
+    source: FamilySource,
+    X: Any,
+    q: ArrayLike,
+    kind: str = "response",
+    offset: np.ndarray | None = None,
+    extra: np.ndarray | None = None,
+) -> np.ndarray:
+    """Return quantiles of every row, shape (n, n_q), or (n,) for a single number q.
+
+    Of a new observation: the smallest y at which the mixture's distribution function reaches q; of the mean given the
+    parameters: those of its draws, interpolated as by `numpy.quantile`.
+    """
+    check_kind(kind)
+    levels = as_levels(q)
+    flat = np.atleast_1d(levels)
+    found = np.full((X.shape[0], flat.size), np.nan)
+    for rows, eta, own in blocks(source, X, offset, extra):
+        if kind == "mean":
+            found[rows] = np.quantile(source.family.mean(eta, source.aux, own), flat, axis=1).T
+        else:
+            for j, level in enumerate(flat):
+                found[rows, j] = mixture_quantile(source.family, level, eta, source.aux, own)
+    return found[:, 0] if levels.ndim == 0 else found
+
+
+def log_density(
+    source: FamilySource,
+    X: Any,
+    y: np.ndarray,
+    offset: np.ndarray | None = None,
+    extra: np.ndarray | None = None,
+) -> np.ndarray:
+    """Return the log predictive density, or probability, of an observation at every row, shape (n,)."""
+    found = np.full(X.shape[0], np.nan)
+    for rows, eta, own in blocks(source, X, offset, extra):
+        seen = np.flatnonzero(np.isfinite(y[rows]))
+        own = None if own is None else own[seen]
+        values = y[rows[seen]]
+        shown = values if eta.ndim == 3 else values[:, np.newaxis]
+        if eta.ndim == 3:
+            shown = values[:, np.newaxis]
+        terms = source.family.logpdf(shown, eta[seen], source.aux, own)
+        top = terms.max(axis=1, keepdims=True, initial=-np.inf)
+        safe = np.where(np.isfinite(top), top, 0.0)
+        with np.errstate(divide="ignore"):
+            found[rows[seen]] = safe[:, 0] + np.log(np.exp(terms - safe).mean(axis=1))
+    return found
+
+
+def crps(
+    source: FamilySource,
+    X: Any,
+    y: np.ndarray,
+    offset: np.ndarray | None = None,
+    extra: np.ndarray | None = None,
+) -> np.ndarray:
+    """Return the continuous ranked probability score of an observation at every row, shape (n,).
+
+    Each draw contributes one point of its own distribution, at levels that fill the interval evenly: a sample of the
+    mixture without randomness, whose score is computed exactly (its error is some thousandths of the score). For
+    successes and failures the score is that of the averaged probability, exactly.
+    """
+    found = np.full(X.shape[0], np.nan)
+    level = np.modf(_GOLDEN * np.arange(1, source.n_draws + 1))[0]
+    n = source.n_draws
+    # E|Y - Y'| of distinct points in ascending order is the sum of (2 i - n + 1) y_i over n (n - 1)/2.
+    weight = (2.0 * np.arange(n) - n + 1.0) / (n * max(n - 1.0, 1.0))
+    binary = source.family.discrete and source.family.extra is None and source.family.names == ("link",)
+    for rows, eta, own in blocks(source, X, offset, extra):
+        observed = y[rows]
+        if binary and source.family.links[0] == "logit":
+            found[rows] = (source.family.mean(eta, source.aux, own).mean(axis=1) - observed) ** 2
+            continue
+        points = np.asarray(source.family.quantile(level, eta, source.aux, own))
+        distance = np.abs(points - observed[:, np.newaxis]).mean(axis=1)
+        found[rows] = distance - np.sort(points, axis=1) @ weight
+    return np.where(np.isfinite(y), found, np.nan)
+
+
+def draw(
+    source: FamilySource,
+    X: Any,
+    draws: int | None = None,
+    kind: str = "response",
+    rng: np.random.Generator | None = None,
+    offset: np.ndarray | None = None,
+    extra: np.ndarray | None = None,
+) -> np.ndarray:
+    """Draw from the joint predictive distribution of the rows, shape (n_draws, n).
+
+    Each draw uses one posterior draw for all rows. With ``kind="mean"`` draws are means given the parameters, with
+    more than two classes all their probabilities, shape (n_draws, n, n_classes).
+    """
+    check_kind(kind)
+    generator = np.random.default_rng() if rng is None else rng
+    order = choose_draws(draws, source.n_draws, generator)
+    chosen = FamilySource(
+        source.family,
+        source.coef[order],
+        source.intercept if np.ndim(source.intercept) == 0 else np.asarray(source.intercept)[order],
+        {name: values[order] for name, values in source.aux.items()},
+    )
+    several = source.family.n_predictors > 1
+    wide = (source.family.n_predictors + 1,) if several and kind == "mean" else ()
+    result = np.full((order.size, X.shape[0], *wide), np.nan)
+    for rows, eta, own in blocks(chosen, X, offset, extra):
+        if kind == "response":
+            result[:, rows] = source.family.draw(generator, eta, chosen.aux, own).T
+        elif several:
+            result[:, rows] = source.family.probabilities(eta).swapaxes(0, 1)  # type: ignore[attr-defined]
+        else:
+            result[:, rows] = source.family.mean(eta, chosen.aux, own).T
+    return result
+
+
+def class_probabilities(source: FamilySource, X: Any, offset: np.ndarray | None = None) -> np.ndarray:
+    """Return the probability of each class, averaged over the draws, shape (n, n_classes)."""
+    found = np.full((X.shape[0], source.family.n_predictors + 1), np.nan)
+    for rows, eta, _ in blocks(source, X, offset, None):
+        mean = source.family.probabilities(eta).mean(axis=1)  # type: ignore[attr-defined]
+        found[rows] = mean / mean.sum(axis=1, keepdims=True)
+    return found
+
+
+def class_quantiles(
+    source: FamilySource, X: Any, q: ArrayLike, offset: np.ndarray | None = None
+) -> np.ndarray:
+    """Return posterior quantiles of the probability of the second of two classes, (n, n_q), or of all, (n, K, n_q)."""
+    levels = as_levels(q)
+    flat = np.atleast_1d(levels)
+    several = source.family.n_predictors > 1
+    wide = (source.family.n_predictors + 1,) if several else ()
+    found = np.full((X.shape[0], *wide, flat.size), np.nan)
+    for rows, eta, _ in blocks(source, X, offset, None):
+        probabilities = source.family.probabilities(eta)  # type: ignore[attr-defined]
+        if not several:
+            probabilities = probabilities[..., 1]
+        found[rows] = np.moveaxis(np.quantile(probabilities, flat, axis=1), 0, -1)
+    return found[..., 0] if levels.ndim == 0 else found
+
+
+def check_coverage(coverage: Any) -> float:
+    """Return a coverage strictly between 0 and 1."""
+    if not isinstance(coverage, Real) or not 0.0 < float(coverage) < 1.0:
+        raise ValueError(f"coverage must lie strictly between 0 and 1, got {coverage!r}.")
+    return float(coverage)

@@ -1,0 +1,132 @@
+"""What a row may bring besides predictors and response: offset, exposure, trials, standard error."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from bayesglm.formula_names import list_names
+from bayesglm.kernel.family import Family
+
+#: In the order of the arguments of `fit` and of the methods that predict.
+ROW_ARGUMENTS = ("offset", "exposure", "trials", "standard_error")
+
+
+def named_columns(given: Mapping[str, Any], X: Any, design: Any) -> dict[str, Any]:
+    """Return row arguments in which a name has become the column of X that it names.
+
+    Parameters
+    ----------
+    given : mapping of str to array, str or None
+    X : data frame or mapping of columns
+    design : FormulaDesign or None
+        None: there is no formula, and names mean nothing.
+
+    Raises
+    ------
+    ValueError
+        If there is no such column, or no formula.
+    """
+    found = dict(given)
+    for name, value in given.items():
+        if not isinstance(value, str):
+            continue
+        if design is None:
+            raise ValueError(
+                f"{name}={value!r} names a column, which needs a formula (without one all columns are predictors): "
+                f"give the numbers themselves, {name}=X[{value!r}], and leave that column out of X."
+            )
+        columns = [str(column) for column in (X.columns if hasattr(X, "columns") else X)]
+        if value not in columns:
+            near = difflib.get_close_matches(value, columns, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {list_names(columns)}."
+            raise ValueError(f"{name}={value!r}: no column of that name; {hint}")
+        found[name] = np.asarray(X[value], dtype=np.float64)
+    return found
+
+
+def row_arguments(
+    family: Family,
+    n: int,
+    *,
+    offset: Any = None,
+    exposure: Any = None,
+    trials: Any = None,
+    standard_error: Any = None,
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Check what rows bring, and return it as the kernel takes it.
+
+    Parameters
+    ----------
+    family : Family
+    n : int
+        Number of rows.
+    offset, exposure, trials, standard_error : array-like of shape (n,) or float, optional
+        NaN stands for what is missing and is let through.
+
+    Returns
+    -------
+    offset : ndarray of shape (n,) or None
+        Logarithms of exposures included.
+    extra : ndarray of shape (n,) or None
+        Trials or standard errors, whichever the family knows.
+
+    Raises
+    ------
+    ValueError, TypeError
+        In one sentence that names the argument and the row.
+    """
+    kind = type(family).__name__
+    if exposure is not None and not family.takes_exposure:
+        raise ValueError(
+            f"exposure has no meaning for the {kind} family: give an offset, or a family of counts."
+        )
+    for name, value in (("trials", trials), ("standard_error", standard_error)):
+        if value is not None and family.extra != name:
+            owner = "binomial" if name == "trials" else "gaussian"
+            raise ValueError(
+                f"{name} has no meaning for the {kind} family, only for the {owner} one: leave it out."
+            )
+    total = None if offset is None else _numbers(offset, "offset", n)
+    if exposure is not None:
+        amounts = _numbers(exposure, "exposure", n)
+        wrong = np.flatnonzero(amounts <= 0.0)
+        if wrong.size:
+            raise ValueError(f"exposure must be positive; got {amounts[wrong[0]]:g} in row {wrong[0]}.")
+        total = np.log(amounts) + (0.0 if total is None else total)
+    extra = None
+    if trials is not None:
+        extra = _numbers(trials, "trials", n)
+        wrong = np.flatnonzero((extra < 0.0) | (extra != np.floor(extra)))
+        wrong = wrong[~np.isnan(extra[wrong])]
+        if wrong.size:
+            raise ValueError(
+                f"trials must be whole numbers, 0 or more; got {extra[wrong[0]]:g} in row {wrong[0]}."
+            )
+    if standard_error is not None:
+        extra = _numbers(standard_error, "standard_error", n)
+        wrong = np.flatnonzero(extra < 0.0)
+        if wrong.size:
+            raise ValueError(
+                f"standard_error must not be negative; got {extra[wrong[0]]:g} in row {wrong[0]}."
+            )
+    return total, extra
+
+
+def _numbers(value: Any, name: str, n: int) -> np.ndarray:
+    """Return n numbers; infinities are refused."""
+    try:
+        found = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be numbers, one for each row; got {type(value).__name__}.") from None
+    if found.ndim == 0:
+        found = np.full(n, float(found))
+    if found.shape not in ((n,), (n, 1)):
+        raise ValueError(f"{name} has shape {found.shape}, but there are {n} rows: give one number for each.")
+    found = np.ascontiguousarray(found.reshape(n))
+    if np.any(np.isinf(found)):
+        raise ValueError(f"{name} is infinite in row {int(np.argmax(np.isinf(found)))}.")
+    return found
