@@ -40,6 +40,9 @@ HEAVY_DF = 5.0
 PILOT = 512
 MAX_PARETO_K = 0.5
 MIN_ACCEPTANCE = 0.6
+#: Proposals a draw by the acceptance rate that the pilot expects: with rate a the autocorrelation is about 1 - a, its
+#: power after several; few enough are needed for two draws to be worth nearly two.
+PROPOSALS_A_DRAW = ((0.95, 1), (0.8, 2), (0.0, 3))
 #: A NUTS transition every so many draws; with this many numbers in the data it costs as much as a batch of hundreds.
 NUTS_EVERY = 50
 NUTS_EVERY_LARGE = 200
@@ -59,7 +62,7 @@ def run_batch(
     settings: Settings,
     seeds: np.random.SeedSequence,
     progress: Progress | None = None,
-) -> Run | None:
+) -> tuple[Run, int] | None:
     """Sample by batches, or return None where the approximation is not good enough for it.
 
     Parameters
@@ -73,8 +76,9 @@ def run_batch(
 
     Returns
     -------
-    Run or None
-        Energies are NaN save those of NUTS transitions: nothing else has one.
+    (Run, int) or None
+        The draws, and how many proposals each took. Energies are NaN save those of NUTS transitions: nothing else
+        has one.
 
     Raises
     ------
@@ -85,8 +89,10 @@ def run_batch(
     rng = np.random.Generator(np.random.PCG64DXSM(pilot_seed))
     pilot = _proposals(rng, PILOT, target.dim)
     log_weights = _log_densities(target, pilot, settings.n_threads) - _log_proposal(pilot)
-    if not _is_good(log_weights):
+    acceptance = _expected_acceptance(log_weights)
+    if acceptance < MIN_ACCEPTANCE or not pareto_k(log_weights) < MAX_PARETO_K:
         return None
+    thin = next(thin for least, thin in PROPOSALS_A_DRAW if acceptance >= least)
     # Starting points are drawn from the pilot by weight: already from the posterior, as far as it can tell.
     weights = np.exp(log_weights - log_weights.max())
     starts = rng.choice(PILOT, settings.chains, p=weights / weights.sum())
@@ -100,7 +106,7 @@ def run_batch(
         )
         for seed, start in zip(chain_seeds, starts, strict=True)
     ]
-    return _sample(target, chains, settings, progress)
+    return _sample(target, chains, settings, thin, progress), thin
 
 
 def more_batch(
@@ -108,6 +114,7 @@ def more_batch(
     states: Sequence[ChainState],
     settings: Settings,
     bit_generators: Sequence[np.random.BitGenerator],
+    thin: int,
     progress: Progress | None = None,
 ) -> Run:
     """Let chains go on from where they stopped; ``states`` are not changed."""
@@ -115,25 +122,28 @@ def more_batch(
         start_chain(target, bit_generator, state.position, state.step_size, settings)
         for state, bit_generator in zip(states, bit_generators, strict=True)
     ]
-    return _sample(target, chains, settings, progress)
+    return _sample(target, chains, settings, thin, progress)
 
 
-def _sample(target: AffineTarget, chains: list[Chain], settings: Settings, progress: Progress | None) -> Run:
-    n_chains, draws = len(chains), settings.draws
+def _sample(
+    target: AffineTarget, chains: list[Chain], settings: Settings, thin: int, progress: Progress | None
+) -> Run:
+    """Propose, judge, and walk: ``thin`` proposals a draw."""
+    n_chains, draws, steps = len(chains), settings.draws, settings.draws * thin
     design = _regression(target).design
     every = NUTS_EVERY if design.n_rows * design.n_columns < LARGE else NUTS_EVERY_LARGE
     if progress is not None:
         progress.begin(n_chains)
-    proposals = np.empty((n_chains, draws, target.dim))
-    uniforms = np.empty((n_chains, draws))
+    proposals = np.empty((n_chains, steps, target.dim))
+    uniforms = np.empty((n_chains, steps))
     for i, chain in enumerate(chains):
         rng = np.random.Generator(chain.bit_generator)
-        proposals[i] = _proposals(rng, draws, target.dim)
-        uniforms[i] = rng.random(draws)
-    flat = proposals.reshape(n_chains * draws, target.dim)
-    density = _log_densities(target, flat, settings.n_threads, progress).reshape(n_chains, draws)
-    log_weights = density - _log_proposal(flat).reshape(n_chains, draws)
-    out, table = np.empty_like(proposals), np.zeros((n_chains, draws, len(STAT_NAMES)))
+        proposals[i] = _proposals(rng, steps, target.dim)
+        uniforms[i] = rng.random(steps)
+    flat = proposals.reshape(n_chains * steps, target.dim)
+    density = _log_densities(target, flat, settings.n_threads, progress, thin).reshape(n_chains, steps)
+    log_weights = density - _log_proposal(flat).reshape(n_chains, steps)
+    out, table = np.empty((n_chains, draws, target.dim)), np.zeros((n_chains, draws, len(STAT_NAMES)))
     table[..., _ENERGY] = np.nan
     work = [
         partial(_walk, chain, proposals[i], density[i], log_weights[i], uniforms[i], every, out[i], table[i])
@@ -159,6 +169,7 @@ def _walk(
     table: np.ndarray,
 ) -> None:
     """Make one chain of a batch: Metropolis along the proposals, NUTS every so many draws."""
+    thin = len(proposals) // len(out)
     here = chain.position
     value = chain.target(here)[0]
     log_weight = value - float(_log_proposal(here[np.newaxis])[0])
@@ -172,10 +183,12 @@ def _walk(
             here, value = chain.position, table[t, _LP]
             log_weight = value - float(_log_proposal(here[np.newaxis])[0])
             continue
-        ratio = log_weights[t] - log_weight
-        # A density that is not a number accepts nothing: the comparison is false.
-        if log_uniforms[t] < ratio:
-            here, value, log_weight = proposals[t], density[t], log_weights[t]
+        ratio = np.nan
+        for i in range(thin * t, thin * (t + 1)):
+            ratio = log_weights[i] - log_weight
+            # A density that is not a number accepts nothing: the comparison is false.
+            if log_uniforms[i] < ratio:
+                here, value, log_weight = proposals[i], density[i], log_weights[i]
         out[t] = here
         table[t, _LP] = value
         table[t, _ACCEPTANCE] = np.exp(min(ratio, 0.0)) if ratio == ratio else 0.0
@@ -200,16 +213,15 @@ def _log_proposal(points: np.ndarray) -> np.ndarray:
     return np.asarray(np.logaddexp(np.log1p(-HEAVY_SHARE) - 0.5 * square, np.log(HEAVY_SHARE) + heavy))
 
 
-def _is_good(log_weights: np.ndarray) -> bool:
-    """Whether weights have a variance, and chains of independent proposals would move often enough."""
-    if not np.isfinite(log_weights.max()) or not pareto_k(log_weights) < MAX_PARETO_K:
-        return False
-    # In stationarity the state is drawn by weight: expected acceptance is the mean of min(1, w'/w) over w dw'.
+def _expected_acceptance(log_weights: np.ndarray) -> float:
+    """Return how often a chain of independent proposals moves in the long run: 0 if there is no weight."""
+    if not np.isfinite(log_weights.max()):
+        return 0.0
+    # The state is drawn by weight then, so that the rate is the mean over pairs of min(w, w') over that of w. In
+    # ascending order each weight is the smaller one of twice as many pairs as come after it, and of one with itself.
     ordered = np.sort(np.exp(log_weights - log_weights.max()))
     n = len(ordered)
-    # sum over pairs of min(w, w') = sum of each weight times the number of those not smaller, twice, in order
-    overlap = float(ordered @ (2.0 * (n - np.arange(n)) - 1.0)) / n**2
-    return overlap / float(ordered.mean()) > MIN_ACCEPTANCE
+    return float(ordered @ (2.0 * (n - np.arange(n)) - 1.0)) / (n * float(ordered.sum()))
 
 
 def _regression(target: AffineTarget) -> RegressionTarget:
@@ -220,7 +232,11 @@ def _regression(target: AffineTarget) -> RegressionTarget:
 
 
 def _log_densities(
-    target: AffineTarget, points: np.ndarray, n_threads: int, progress: Progress | None = None
+    target: AffineTarget,
+    points: np.ndarray,
+    n_threads: int,
+    progress: Progress | None = None,
+    thin: int = 1,
 ) -> np.ndarray:
     """Return the log density at whitened points, shape (m,); the points are shared out among threads.
 
@@ -244,7 +260,7 @@ def _log_densities(
 
     def report() -> None:
         if progress is not None:
-            progress.update(done[0], 0)
+            progress.update(done[0] // thin, 0)
 
     def halt() -> None:
         stop[0] = 1

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from bayesglm.inference.curvature import Curvature
-from bayesglm.inference.diagnostics import diagnose
+from bayesglm.inference.diagnostics import MAX_RHAT, MIN_ESS_PER_CHAIN, diagnose
 from bayesglm.inference.fast_lane import more_batch, run_batch
 from bayesglm.inference.laplace import LaplaceFit, fit_laplace
 from bayesglm.inference.posterior import Posterior, stack
@@ -34,6 +34,8 @@ from bayesglm.kernel.target import AffineTarget
 
 #: A guess at the posterior standard deviation of the logarithms of scales that a prior learns.
 WIDTH_OF_HYPER = 0.5
+#: Chains of fewer draws say nothing of how well they mix.
+SHORT = 400
 #: Degrees of freedom below which a t prior's tail is mapped: where the data do not speak, chains have to walk it.
 TAILS_TO_MAP = 10.0
 
@@ -136,7 +138,9 @@ class GeneralRoute:
         found: Run | None = None
         with Progress(total, settings.progressbar, listener) as progress:
             if self.sampler == "auto" and self.laplace is not None and self.target.dim:
-                found = run_batch(self.target, settings, seeds, progress)
+                batch = run_batch(self.target, settings, seeds, progress)
+                if batch is not None and self._serves(batch[0]):
+                    found, self._thin = batch
             self.how = "nuts" if found is None else "batch"
             if found is None:
                 found = run(self.target, settings, seeds, known_scale=False, progress=progress)
@@ -180,10 +184,19 @@ class GeneralRoute:
         with Progress(draws, settings.progressbar) as progress:
             if self.how == "batch":
                 bits = continued(self._states, random_state)
-                found = more_batch(self.target, self._states, settings, bits, progress)
+                found = more_batch(self.target, self._states, settings, bits, self._thin, progress)
             else:
                 found = resume(self.target, self._states, settings, random_state, progress)
         return self._to_user(found), found.stats
+
+    def _serves(self, found: Run) -> bool:
+        """Whether draws by batches are as many effective ones as a user is told to want; else NUTS is asked."""
+        if found.draws.shape[1] < SHORT:
+            return True
+        diagnostics = diagnose(np.moveaxis(found.draws, -1, 0), 1)
+        least = MIN_ESS_PER_CHAIN * found.draws.shape[0]
+        ess = np.minimum(diagnostics.ess_bulk, diagnostics.ess_tail)
+        return bool(np.all(ess >= 2.0 * least) and np.all(diagnostics.rhat <= MAX_RHAT))
 
     def _to_user(self, found: Run) -> dict[str, np.ndarray]:
         """Map whitened draws to the user's units; intercepts to those at zero."""
