@@ -170,30 +170,39 @@ def _walk(
 ) -> None:
     """Make one chain of a batch: Metropolis along the proposals, NUTS every so many draws."""
     thin = len(proposals) // len(out)
-    here = chain.position
-    value = chain.target(here)[0]
-    log_weight = value - float(_log_proposal(here[np.newaxis])[0])
+    before = chain.position
+    value = chain.target(before)[0]
+    log_weight = value - float(_log_proposal(before[np.newaxis])[0])
     with np.errstate(divide="ignore"):
-        log_uniforms = np.log(uniforms)
-    for t in range(len(out)):
-        if t % every == every - 1:
-            chain.position = here
-            if chain.advance(1, out[t : t + 1], table[t : t + 1]) < 1:
+        log_uniforms = np.log(uniforms).tolist()
+    # Plain numbers and numbers of proposals, from which the draws are gathered in one go at the end.
+    weights = log_weights.tolist()
+    accepted = -1
+    for first in range(0, len(out), every):
+        last = min(first + every - 1, len(out))
+        states, ratios = [], []
+        for t in range(first, last):
+            ratio = 0.0
+            for i in range(thin * t, thin * (t + 1)):
+                ratio = weights[i] - log_weight
+                # A density that is not a number accepts nothing: the comparison is false.
+                if log_uniforms[i] < ratio:
+                    accepted, log_weight = i, weights[i]
+            states.append(accepted)
+            ratios.append(ratio)
+        here = np.array(states, dtype=np.intp)
+        rows, moved = slice(first, last), here >= 0
+        out[rows] = np.where(moved[:, np.newaxis], proposals[here], before)
+        table[rows, _LP] = np.where(moved, density[here], value)
+        table[rows, _ACCEPTANCE] = np.nan_to_num(np.exp(np.minimum(ratios, 0.0)), nan=0.0)
+        table[rows, _STEP_SIZE] = chain.step_size
+        if last < len(out):
+            chain.position = proposals[accepted] if accepted >= 0 else before
+            if chain.advance(1, out[last : last + 1], table[last : last + 1]) < 1:
                 return
-            here, value = chain.position, table[t, _LP]
-            log_weight = value - float(_log_proposal(here[np.newaxis])[0])
-            continue
-        ratio = np.nan
-        for i in range(thin * t, thin * (t + 1)):
-            ratio = log_weights[i] - log_weight
-            # A density that is not a number accepts nothing: the comparison is false.
-            if log_uniforms[i] < ratio:
-                here, value, log_weight = proposals[i], density[i], log_weights[i]
-        out[t] = here
-        table[t, _LP] = value
-        table[t, _ACCEPTANCE] = np.exp(min(ratio, 0.0)) if ratio == ratio else 0.0
-        table[t, _STEP_SIZE] = chain.step_size
-    chain.position = here
+            before, value, accepted = chain.position, table[last, _LP], -1
+            log_weight = value - float(_log_proposal(before[np.newaxis])[0])
+    chain.position = out[-1]
 
 
 def _proposals(rng: np.random.Generator, n: int, dim: int) -> np.ndarray:
