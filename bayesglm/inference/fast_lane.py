@@ -45,12 +45,12 @@ MIN_ACCEPTANCE = 0.6
 PROPOSALS_A_DRAW = ((0.95, 1), (0.8, 2), (0.0, 3))
 #: A NUTS transition every so many draws; with this many numbers in the data it costs as much as a batch of hundreds.
 NUTS_EVERY = 50
-NUTS_EVERY_LARGE = 200
+NUTS_EVERY_LARGE = 250
 LARGE = 10_000_000
 #: Of the step size that is good for a standard normal target: a little less, for a target that is nearly one.
 NUTS_STEP = 0.9
 #: Points handed to a thread at a time.
-PART = 16 * POINTS_AT_ONCE
+PART = 2 * POINTS_AT_ONCE
 
 _LP, _ACCEPTANCE, _STEP_SIZE, _ENERGY = (
     STAT_NAMES.index(name) for name in ("lp", "acceptance_rate", "step_size", "energy")

@@ -8,12 +8,12 @@ from bayesglm.kernel.regression cimport RegressionTarget
 from libc.string cimport memcpy
 from scipy.linalg.cython_blas cimport dgemm
 
-#: Points whose linear predictors are computed at once: few enough to stay in cache with the rows. Parts that begin
+#: Points whose linear predictors are computed at once: few enough to stay in cache. Parts that begin
 #: at multiples of it give the same bits as the whole.
-POINTS_AT_ONCE = 32
+POINTS_AT_ONCE = 256
 
 cdef enum:
-    AT_ONCE = 32
+    AT_ONCE = 256
 
 
 def sweep(RegressionTarget target, points, out=None, stop=None):
