@@ -314,7 +314,7 @@ class BayesianLogisticRegression(ClassifierMixin, FamilyModel):
     def _make_family(self, rows: Rows) -> Family:
         seen = rows.y if rows.weights is None else rows.y[rows.weights > 0.0]
         if len(np.unique(seen)) < 2:
-            only = self.classes_[int(seen[0])] if len(seen) else None
+            only = self.classes_.tolist()[int(seen[0])]
             raise ValueError(
                 f"y holds one class only, {only!r}: a classifier needs rows of at least two classes (with a weight)."
             )

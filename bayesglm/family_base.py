@@ -32,6 +32,11 @@ from bayesglm.validation import (
     response_names,
 )
 
+EXACT_FIT = (
+    "The data are fitted to rounding error: the coefficients are exact, and the noise is no more than the resolution "
+    "of the numbers."
+)
+
 
 class Rows(NamedTuple):
     """The rows of a fit as arrays: predictors, response, weights, and which rows of the input they are."""
@@ -158,6 +163,12 @@ class FamilyModel(CallbackSupportMixin, Fitting, FamilyAccess, Saving):
             )
         self._keep(data, route, posterior)
         tasks.end()
+        if (
+            self.aux_
+            and data.family.link == "identity"
+            and next(iter(self.aux_.values())) < 1e-12 * data.spread
+        ):
+            return EXACT_FIT
         return family.remark(rows.y)
 
     # -- what subclasses say -------------------------------------------------------------------------

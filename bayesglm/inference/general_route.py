@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from scipy.linalg import eigvalsh
 
 from bayesglm.inference.curvature import Curvature
 from bayesglm.inference.diagnostics import MAX_RHAT, MIN_ESS_PER_CHAIN, diagnose
@@ -34,6 +35,8 @@ from bayesglm.kernel.target import AffineTarget
 
 #: A guess at the posterior standard deviation of the logarithms of scales that a prior learns.
 WIDTH_OF_HYPER = 0.5
+#: Share of its curvature at the start that the likelihood keeps at a mode, if there is one.
+VANISHED = 1e-7
 #: Chains of fewer draws say nothing of how well they mix.
 SHORT = 400
 #: Degrees of freedom below which a t prior's tail is mapped: where the data do not speak, chains have to walk it.
@@ -284,10 +287,16 @@ def _whitened(data: RegressionData, priors: StandardisedPriors) -> tuple[Laplace
         target = MappedTarget(plain, coef_map, first)
         # Within reach of the likelihood: a coefficient that must be positive may be small.
         start[first : first + p] = coef_map.at(_within(priors, p))
-    fit = fit_laplace(target, start, Curvature(target, priors))
-    flat = [prior for prior in (*priors.coef, priors.intercept) if isinstance(prior, Flat)]
-    if flat and (fit.flat.shape[1] or not fit.converged):
-        raise UndeterminedError(_undetermined(fit, p, K, first))
+    curvature = Curvature(target, priors)
+    fit = fit_laplace(target, start, curvature)
+    if any(isinstance(prior, Flat) for prior in (*priors.coef, priors.intercept)):
+        if fit.flat.shape[1]:
+            raise UndeterminedError(_undetermined(fit, p, K, first))
+        # Where classes are separated the likelihood rises for ever, and its curvature goes to nothing on the way.
+        n = plain.n_linear
+        before, after = curvature(start)[:n, :n], fit.curvature[:n, :n]
+        if not fit.converged or eigvalsh(after, before)[0] < VANISHED:
+            raise UndeterminedError(np.zeros(0, dtype=np.intp))
     return fit, AffineTarget(target, fit.mode, fit.factor)
 
 

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 from bayesglm.inference import canonical
 from bayesglm.kernel.design import Design, make_design
 from bayesglm.kernel.family import Family
 
+#: So many columns, filled so little, are kept as sparse ones: an entry costs them some ten times as much.
+WIDE, FILLED = 20, 0.08
 #: Rows read at a time.
 _BLOCK = 4096
 
@@ -107,6 +110,8 @@ def regression_data(
     X, y, weights, extra, offset = _settled_rows(X, y, weights, extra, offset)
     if weights is not None and np.all(weights == 1.0):
         weights = None
+    if _mostly_zeros(X):
+        X = sparse.csr_array(X)
     mean, sd, size = _columns(X, weights)
     center = mean if intercept else np.zeros(len(mean))
     unit = np.where(sd > 0.0, sd, 1.0) if intercept else np.where(size > 0.0, size, 1.0)
@@ -131,6 +136,13 @@ def regression_data(
         spread=_sd(y, weights) if identity else 1.0,
         aux_start=aux_start,
     )
+
+
+def _mostly_zeros(X: Any) -> bool:
+    """Whether dense rows cost more than sparse ones: the dummies of a factor with many levels."""
+    if hasattr(X, "toarray") or X.shape[1] < WIDE:
+        return False
+    return bool(np.count_nonzero(X) < FILLED * X.size)
 
 
 def _settled_rows(

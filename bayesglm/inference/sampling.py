@@ -30,6 +30,9 @@ DENSE_LIMIT = 200
 #: Fewer draws than this many times the dimension do not determine a covariance (its smallest eigenvalues come out
 #: far too small): then, too, only the variances are learnt.
 DRAWS_PER_DIMENSION = 5
+#: What a chain's steps are tuned to once warm-up has seen a divergence: a likelihood with a wall, such as that of
+#: counts that are all zero, needs smaller steps than most.
+CAREFUL_ACCEPT = 0.95
 #: Starting points are spread by this factor beyond the posterior, so that R-hat keeps its meaning.
 OVERDISPERSION = 1.5
 
@@ -290,7 +293,8 @@ def _adapt(
 
     A first window tunes the step size and shows whether the space is standardised well enough
     (variances within a factor of four, no divergence, short trajectories). If not, mean and covariance
-    of its draws replace the map; so do those of two more windows, and a last one tunes the step size.
+    of its draws replace the map; so do those of two more windows, and a last one tunes the step size. A window
+    that ends with divergences asks for smaller steps from there on.
     Returns the target in its last map and the number of draws made a chain.
     """
     total = TUNE_UNKNOWN_SCALE if settings.tune is None else settings.tune
@@ -301,6 +305,9 @@ def _adapt(
         draws, table = _advance(chains, settings, progress, keep=window, adapting=True)
         made += window
         pooled = draws[:, window // 3 :].reshape(-1, target.dim)
+        if table[:, window // 3 :, STAT_NAMES.index("diverging")].any():
+            for chain in chains:
+                chain.target_accept = max(chain.target_accept, CAREFUL_ACCEPT)
         if i == 0 and settings.tune is None and _is_standardised(pooled, table):
             break
         if i < 3 and len(pooled) > 10:

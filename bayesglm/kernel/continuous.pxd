@@ -4,7 +4,7 @@ from bayesglm.kernel.family cimport Family
 
 
 cdef class RealFamily(Family):
-    cdef double total_weight
+    cdef double total_weight, floor
     cdef bint sigma_estimated, df_estimated, with_errors
     cdef double fixed_sigma, fixed_df
 

@@ -22,6 +22,10 @@ cdef class RealFamily(Family):
         super()._attach(y, weight, extra)
         self.total_weight = len(y) if weight is None else np.sum(weight)
         self.with_errors = extra is not None
+        # Where all rows are fitted exactly the likelihood would grow without bound as the noise goes to 0: numbers of
+        # this size are not known better than to a few units of their last digit.
+        resolution = 4.0 * np.finfo(np.float64).eps * (np.max(np.abs(y)) or 1.0)
+        self.floor = self.total_weight * resolution * resolution
 
     def check_response(self, y, extra=None):
         """Every finite number will do."""
@@ -126,8 +130,8 @@ cdef class Gaussian(RealFamily):
         if self.with_errors:
             return -self.total_weight * HALF_LOG_2PI
         if self.sigma_estimated:
-            d_aux[0] -= self.total_weight / sigma
-        return -self.total_weight * (HALF_LOG_2PI + log(sigma))
+            d_aux[0] += self.floor / (sigma * sigma * sigma) - self.total_weight / sigma
+        return -self.total_weight * (HALF_LOG_2PI + log(sigma)) - 0.5 * self.floor / (sigma * sigma)
 
     # -- data ----------------------------------------------------------------------------------
 
@@ -248,10 +252,12 @@ cdef class StudentT(RealFamily):
 
     cdef double shared(self, const double* aux, double* d_aux) noexcept nogil:
         cdef double df = aux[1] if self.df_estimated else self.fixed_df
-        d_aux[0] -= self.total_weight / aux[0]
+        cdef double sigma = aux[0]
+        d_aux[0] += self.floor / (sigma * sigma * sigma) - self.total_weight / sigma
         if self.df_estimated:
             d_aux[1] += self.total_weight * 0.5 * (log_rising_slope(0.5 * df, 0.5) - 1.0 / df)
-        return self.total_weight * (log_rising(0.5 * df, 0.5) - 0.5 * log(df * 3.14159265358979323846) - log(aux[0]))
+        return (self.total_weight * (log_rising(0.5 * df, 0.5) - 0.5 * log(df * 3.14159265358979323846) - log(sigma))
+                - 0.5 * self.floor / (sigma * sigma))
 
     # -- data ----------------------------------------------------------------------------------
 
@@ -351,8 +357,9 @@ cdef class Laplace(RealFamily):
             out[i] = (rows.weight[i] if rows.weight != NULL else 1.0) / (aux[0] * aux[0])
 
     cdef double shared(self, const double* aux, double* d_aux) noexcept nogil:
-        d_aux[0] -= self.total_weight / aux[0]
-        return -self.total_weight * log(2.0 * aux[0])
+        cdef double precision = 1.0 / aux[0]
+        d_aux[0] += (self.floor * precision * precision - self.total_weight) * precision
+        return -self.total_weight * log(2.0 * aux[0]) - 0.5 * self.floor * precision * precision
 
     # -- data ----------------------------------------------------------------------------------
 

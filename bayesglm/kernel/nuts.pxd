@@ -41,7 +41,7 @@ cdef class Chain:
     cdef readonly object bit_generator
     cdef readonly Py_ssize_t dim
     cdef readonly int max_treedepth
-    cdef readonly double target_accept
+    cdef public double target_accept
     cdef readonly double jitter
     cdef readonly double step_size
     cdef readonly long n_done
