@@ -11,6 +11,7 @@ from bayesglm.kernel.continuous import Gaussian, Laplace, StudentT
 from bayesglm.kernel.counts import NegativeBinomial, Poisson
 from bayesglm.kernel.family import Family
 from bayesglm.kernel.positive import Beta, Gamma, InverseGaussian
+from bayesglm.plain_data import fields
 
 __all__ = [
     "FAMILIES",
@@ -26,7 +27,9 @@ __all__ = [
     "NegativeBinomial",
     "Poisson",
     "StudentT",
+    "describe_family",
     "resolve_family",
+    "restore_family",
 ]
 
 #: Families by the names that ``family="..."`` takes.
@@ -42,6 +45,29 @@ FAMILIES: dict[str, type[Family]] = {
     "inverse_gaussian": InverseGaussian,
     "beta": Beta,
 }
+
+
+def describe_family(family: Family) -> dict[str, Any]:
+    """Return a family as plain data: its name and parameters."""
+    names = {kind: name for name, kind in {**FAMILIES, "categorical": Categorical}.items()}
+    if type(family) not in names:
+        raise ValueError(
+            f"family is of the class {type(family).__name__}, which is not one of bayesglm's and cannot be saved "
+            "without its code: pickle the model instead"
+        )
+    return {"family": names[type(family)], "parameters": family.get_params()}
+
+
+def restore_family(data: Any, where: str) -> Family:
+    """Make a family of what `describe_family` returned, or refuse whatever else was in a file by ValueError."""
+    name, parameters = fields(data, where, family=str, parameters=dict)
+    kind: type[Family] | None = {**FAMILIES, "categorical": Categorical}.get(name)
+    if kind is None:
+        raise ValueError(f"{where} must be a family of bayesglm, got {name[:40]!r}")
+    fields(parameters, f"the {name} family of {where}", **dict.fromkeys(kind.names, object))
+    found = kind(**parameters)
+    found.check()
+    return found
 
 
 def resolve_family(family: Any, link: str | None = None) -> Family:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from sklearn.utils.validation import column_or_1d
 
+from bayesglm import family_model_data
 from bayesglm.callbacks import CallbackSupportMixin, FitTasks, with_callbacks
 from bayesglm.family_access import FamilyAccess
 from bayesglm.fitting import Fitting, ImproperError, tell
@@ -15,6 +16,7 @@ from bayesglm.formula import FormulaDesign
 from bayesglm.formula_names import list_names
 from bayesglm.inference.family_priors import resolve_family
 from bayesglm.inference.general_route import GeneralRoute, UndeterminedError
+from bayesglm.inference.posterior import Posterior
 from bayesglm.inference.regression_data import RegressionData, regression_data
 from bayesglm.inference.sampling import seed_sequence
 from bayesglm.kernel.family import Family
@@ -52,6 +54,7 @@ class FamilyModel(CallbackSupportMixin, Fitting, FamilyAccess, Saving):
 
     formula: str | None
     formula_namespace: Mapping[str, Any] | None
+    _data: ClassVar[Any] = family_model_data
     weights_type = "frequency"
     coef_: np.ndarray
     intercept_: Any
@@ -161,7 +164,7 @@ class FamilyModel(CallbackSupportMixin, Fitting, FamilyAccess, Saving):
                 tasks.part(0, 1),
                 self._labels(),
             )
-        self._keep(data, route, posterior)
+        self._keep(family, data.intercept, data.x_mean, route, posterior)
         tasks.end()
         if (
             self.aux_
@@ -240,13 +243,15 @@ class FamilyModel(CallbackSupportMixin, Fitting, FamilyAccess, Saving):
         raise_not_finite(None, Y, ())
         return Rows(rows, np.ascontiguousarray(Y, dtype=np.float64), weights, kept)
 
-    def _keep(self, data: RegressionData, route: GeneralRoute, posterior: Any) -> None:
+    def _keep(
+        self, family: Family, intercept: bool, x_mean: np.ndarray, route: GeneralRoute, posterior: Posterior
+    ) -> None:
         """Set the fitted attributes."""
-        self._family, self._routes, self.posterior_ = data.family, (route,), posterior
-        self._intercept, self._x_mean = data.intercept, data.x_mean
+        self._family, self._routes, self.posterior_ = family, (route,), posterior
+        self._intercept, self._x_mean = intercept, x_mean
         means = posterior.means()
         self._set_coefficients(np.array(means["coef"]), means.get("Intercept", 0.0))
-        self.aux_ = {name: float(means[name]) for name in data.family.aux}
+        self.aux_ = {name: float(means[name]) for name in family.aux}
         for name, value in self.aux_.items():
             setattr(self, f"{name}_", value)
 

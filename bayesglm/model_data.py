@@ -34,7 +34,7 @@ _STATS = {
     "diverging": ("bool", "bool"),
     "reached_max_treedepth": ("bool", "bool"),
 }
-_DIAGNOSTICS = tuple(field.name for field in dataclasses.fields(Diagnostics))
+DIAGNOSTICS = tuple(field.name for field in dataclasses.fields(Diagnostics))
 _NONE = type(None)
 
 
@@ -148,11 +148,11 @@ def _restore_rows(estimator: Any, data: Mapping[str, Any]) -> None:
     )
     if not arrays[4].ndim:
         raise ValueError(f"the factor of {where} must be a matrix")
-    _check_names(responses, "its responses")
+    check_names(responses, "its responses")
     if not responses or (len(responses) > 1 and not joint):
         raise ValueError("it must have a response, and more than one only together")
     # Columns without a name are given one, so their number must not be what a file pretends.
-    if n_features != (len(arrays[4]) if names is None else len(_check_names(names, "its columns"))):
+    if n_features != (len(arrays[4]) if names is None else len(check_names(names, "its columns"))):
         raise ValueError("it must have as many columns as their names")
     design = None if formula is None else formula_data.from_data(formula)
     if (None if design is None else design.formula) != estimator.formula or (design and names is None):
@@ -182,7 +182,8 @@ def _restore_rows(estimator: Any, data: Mapping[str, Any]) -> None:
     )
 
 
-def _check_names(names: Sequence[Any], where: str) -> Sequence[str]:
+def check_names(names: Sequence[Any], where: str) -> Sequence[str]:
+    """Return names, all of which must be texts."""
     if not all(isinstance(name, str) for name in names):
         raise ValueError(f"the names of {where} must be texts")
     return names
@@ -206,14 +207,10 @@ def _fit_data(estimator: Any) -> dict[str, Any]:
 
 def _part_data(part: Posterior, route: Any) -> dict[str, Any]:
     states, entropy = route._states, part.entropy
-    stats = {
-        name: values.astype(_STATS[name][1]) if name in _STATS else values
-        for name, values in part.stats.items()
-    }
     return {
         "priors": prior_data.describe_set(part.prior_set),
         "draws": dict(part.draws),
-        "stats": stats,
+        "stats": stats_data(part.stats),
         "tune": int(part.tune),
         "entropy": int(entropy) if isinstance(entropy, Integral) else [int(word) for word in entropy],
         "seconds": float(part.seconds),
@@ -237,7 +234,7 @@ def _restore_fit(estimator: Any, data: Mapping[str, Any]) -> None:
         raise ValueError("its fit must not have an intercept, since its formula has none")
     if len(parts) != len(estimator._responses):
         raise ValueError("its fit must have draws for every response")
-    run = _settings(settings)
+    run = restore_settings(settings)
     try:
         found = summaries(estimator._moments, intercept=intercept, precision=precision)
     except (ArithmeticError, ValueError) as error:
@@ -250,7 +247,8 @@ def _restore_fit(estimator: Any, data: Mapping[str, Any]) -> None:
     estimator._keep(found, tuple(routes), tuple(posteriors))
 
 
-def _settings(data: Any) -> Settings:
+def restore_settings(data: Any) -> Settings:
+    """Return the settings of a run, or refuse what none can have."""
     where = "its settings"
     values = fields(
         data,
@@ -305,7 +303,8 @@ def _part(
         raise ValueError(f"{where} has priors and rows without a posterior ({error})") from None
     _set_chains(route, chains, settings, where)
     shape = settings.chains, settings.draws
-    k = len(features) + summary.intercept + 1 + len(route.hyper)
+    hyper = () if prior_set.sparse is None else prior_set.sparse.hyper
+    k = len(features) + summary.intercept + 1 + len(hyper)
     words = entropy if isinstance(entropy, list) else [entropy]
     if tune < 0 or not 0.0 <= seconds < np.inf or any(type(word) is not int or word < 0 for word in words):
         raise ValueError(f"{where} must have no negative numbers of draws, seconds or seeds")
@@ -313,14 +312,14 @@ def _part(
         raise ValueError(f"{where} must have z-scores if its moments are exact, and else none")
     if z_scores is not None:
         array(z_scores, f"the z-scores of {where}", (k,), finite=False)
-    columns = fields(diagnostics, f"the diagnostics of {where}", **dict.fromkeys(_DIAGNOSTICS, np.ndarray))
+    columns = fields(diagnostics, f"the diagnostics of {where}", **dict.fromkeys(DIAGNOSTICS, np.ndarray))
     for values in columns:
         array(values, f"the diagnostics of {where}", (k,), finite=False)
         if np.any(values < 0.0):
             raise ValueError(f"the diagnostics of {where} must not be negative")
     posterior = Posterior(
-        draws=_draws(draws, shape, len(features), summary.intercept, route.hyper, where),
-        stats=_stats(stats, shape, settings, where),
+        draws=_draws(draws, shape, len(features), summary.intercept, hyper, where),
+        stats=restore_stats(stats, shape, settings, where),
         features=features,
         how=route.how,
         settings=settings,
@@ -354,9 +353,17 @@ def _draws(
     return draws
 
 
-def _stats(
+def stats_data(stats: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the sampler's statistics in the types that take few bytes."""
+    return {
+        name: values.astype(_STATS[name][1]) if name in _STATS else values for name, values in stats.items()
+    }
+
+
+def restore_stats(
     data: Mapping[str, Any], shape: tuple[int, int], settings: Settings, where: str
 ) -> dict[str, np.ndarray]:
+    """Return the sampler's statistics, of the shapes and types that they must have."""
     fields(data, f"the statistics of {where}", **dict.fromkeys(STAT_NAMES, np.ndarray))
     stats = {}
     for name in STAT_NAMES:

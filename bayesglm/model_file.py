@@ -3,11 +3,31 @@
 import os
 from typing import Any
 
-from bayesglm import archive, model_data
+from bayesglm import archive
+from bayesglm.classification import BayesianLogisticRegression
+from bayesglm.glm import BayesianGLM
 from bayesglm.linear import BayesianLinearRegression
+from bayesglm.regressors import (
+    BayesianGammaRegressor,
+    BayesianNegativeBinomialRegressor,
+    BayesianPoissonRegressor,
+    BayesianRobustRegression,
+)
+from bayesglm.saving import Saving
 
 #: All estimators, by the names that stand in files.
-ESTIMATORS = {kind.__name__: kind for kind in (BayesianLinearRegression,)}
+ESTIMATORS: dict[str, type[Saving]] = {
+    kind.__name__: kind
+    for kind in (
+        BayesianLinearRegression,
+        BayesianGLM,
+        BayesianLogisticRegression,
+        BayesianPoissonRegressor,
+        BayesianNegativeBinomialRegressor,
+        BayesianGammaRegressor,
+        BayesianRobustRegression,
+    )
+}
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -23,8 +43,9 @@ def load(path: str | os.PathLike[str]) -> Any:
     Returns
     -------
     estimator
-        Gives the same numbers as the one that was saved, and can go on sampling and see more rows. Where it was
-        saved on another machine, its BLAS may round the last digit differently.
+        Gives the same numbers as the one that was saved. A linear regression can go on sampling and see more rows;
+        other models need their rows for that, which no file holds. Where it was saved on another machine, its BLAS
+        may round the last digit differently.
 
     Raises
     ------
@@ -44,11 +65,11 @@ def load(path: str | os.PathLike[str]) -> Any:
     >>> bool((bayesglm.load(path).predict(X) == model.predict(X)).all())
     True
     """
-    found = archive.read(path, dict.fromkeys(ESTIMATORS, model_data.VERSION))
+    found = archive.read(path, {name: kind._data.VERSION for name, kind in ESTIMATORS.items()})
     kind = ESTIMATORS[found.kind]
     model = kind.__new__(kind)
     try:
-        model_data.restore(model, found.data)
+        kind._data.restore(model, found.data)
     except ValueError as error:
         raise ValueError(f"{os.fspath(path)!r} cannot be loaded: {error}") from None
     return model

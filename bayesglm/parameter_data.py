@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from bayesglm import generator_data, prior_data
+from bayesglm.families import Family, describe_family, restore_family
 from bayesglm.formula_data import describe_helper, restore_helper
 from bayesglm.kernel.priors import Prior
 from bayesglm.plain_data import fields, is_numeric
@@ -76,6 +77,8 @@ def _described(name: str, value: Any, formula: str | None) -> Any:
         return value
     if isinstance(value, Prior):
         return {"kind": "prior", "value": prior_data.describe(value, name)}
+    if isinstance(value, Family):
+        return {"kind": "family", "value": describe_family(value)}
     if isinstance(value, Mapping):
         if not all(isinstance(key, str) for key in value):
             raise ValueError(
@@ -127,6 +130,8 @@ def _restored(name: str, data: Any, formula: str | None) -> Any:
     if name != "formula_namespace":
         if kind == "prior":
             return prior_data.restore(value, f"its {name}")
+        if kind == "family" and name == "family":
+            return restore_family(value, "its family")
         if kind == "mapping":
             return {key: _restored(f"{name}[{key!r}]", item, formula) for key, item in value.items()}
         if kind == "generator":

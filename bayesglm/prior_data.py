@@ -94,13 +94,20 @@ def describe_set(priors: PriorSet) -> dict[str, Any]:
             for label, prior in zip(priors.labels, priors.coef, strict=True)
         ],
         "intercept": None if priors.intercept is None else _bound_data(priors.intercept, "intercept_prior"),
-        "sigma": _bound_data(priors.sigma, "sigma_prior"),
+        "aux": {name: _bound_data(prior, f"{name}_prior") for name, prior in priors.aux.items()},
         "centred": priors.centred,
         "exact_fit": priors.exact_fit,
     }
 
 
-def restore_set(data: Any, p: int, intercept: bool, where: str) -> PriorSet:
+def restore_set(
+    data: Any,
+    p: int,
+    intercept: bool,
+    where: str,
+    aux: tuple[str, ...] = ("sigma",),
+    n_predictors: int = 1,
+) -> PriorSet:
     """Make the priors of a fit of plain data.
 
     Parameters
@@ -113,6 +120,9 @@ def restore_set(data: Any, p: int, intercept: bool, where: str) -> PriorSet:
         Whether there is an intercept.
     where : str
         Whose priors they are, for messages.
+    aux : tuple of str
+        Names of the likelihood's auxiliary parameters.
+    n_predictors : int
 
     Returns
     -------
@@ -123,9 +133,15 @@ def restore_set(data: Any, p: int, intercept: bool, where: str) -> PriorSet:
     ValueError
         If `data` are not such priors.
     """
-    coef, level, sigma, centred, exact_fit = fields(
-        data, where, coef=list, intercept=(dict, type(None)), sigma=dict, centred=bool, exact_fit=bool
+    if isinstance(data, dict) and "sigma" in data:  # before there were other likelihoods than the normal one
+        data = {
+            **{key: value for key, value in data.items() if key != "sigma"},
+            "aux": {"sigma": data["sigma"]},
+        }
+    coef, level, others, centred, exact_fit = fields(
+        data, where, coef=list, intercept=(dict, type(None)), aux=dict, centred=bool, exact_fit=bool
     )
+    fields(others, f"those of auxiliary parameters among {where}", **dict.fromkeys(aux, dict))
     if (level is not None) != intercept:
         raise ValueError(f"{where} must have one for the intercept if the model has one, and else none")
     bound, labels = [], []
@@ -146,11 +162,12 @@ def restore_set(data: Any, p: int, intercept: bool, where: str) -> PriorSet:
     return PriorSet(
         coef=tuple(bound),
         intercept=None if level is None else _single(level, f"the intercept's of {where}", positive=False),
-        aux={"sigma": _single(sigma, f"sigma's of {where}", positive=True)},
+        aux={name: _single(others[name], f"{name}'s of {where}", positive=True) for name in aux},
         centred=centred,
         positive=positive,
         labels=tuple(labels),
         exact_fit=exact_fit,
+        n_predictors=n_predictors,
     )
 
 

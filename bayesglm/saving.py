@@ -5,7 +5,7 @@ from __future__ import annotations
 import copyreg
 import inspect
 import os
-from typing import Any
+from typing import Any, ClassVar
 
 from sklearn.base import BaseEstimator
 
@@ -19,6 +19,8 @@ _PLAIN = {"plain_data", "version", "written_by"}
 class Saving(BaseEstimator):
     """Saving of the estimators."""
 
+    #: The module that turns the estimator into plain data and back.
+    _data: ClassVar[Any] = model_data
     posterior_: Posterior | JointPosterior
     _intercept: bool
     _responses: tuple[str, ...]
@@ -49,7 +51,7 @@ class Saving(BaseEstimator):
             raise ValueError(
                 f"{kind.__name__} is a class of your own, whose code no file of data can hold: pickle the model instead"
             )
-        archive.write(path, model_data.describe(self), kind.__name__, model_data.VERSION)
+        archive.write(path, self._data.describe(self), kind.__name__, self._data.VERSION)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Pickle and copy take everything as it is, functions of the user's too.
@@ -58,19 +60,19 @@ class Saving(BaseEstimator):
     def __getstate__(self) -> dict[str, Any]:
         # For skops, which would lose what compiled objects hold, and whose promise it is that no code runs.
         return {
-            "plain_data": model_data.describe(self),
-            "version": model_data.VERSION,
+            "plain_data": self._data.describe(self),
+            "version": self._data.VERSION,
             "written_by": __version__,
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         if state.keys() == _PLAIN:
-            if state["version"] != model_data.VERSION:
+            if state["version"] != self._data.VERSION:
                 raise ValueError(
                     f"the model was saved by bayesglm {state['written_by']}, which is newer than {__version__}: "
                     "upgrade to load it"
                 )
-            model_data.restore(self, state["plain_data"])
+            self._data.restore(self, state["plain_data"])
             return
         super().__setstate__(state)
         # Version 0.1.0 had fewer parameters, fitted one response at a time, and kept no moments.

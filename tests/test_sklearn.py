@@ -38,6 +38,18 @@ VARIANTS = {
     "precision weights": {"weights_type": "precision", "draws": 50},
     "flat prior": {"prior": "flat", "draws": 50},
 }
+#: The same for the estimators of the general route, whose fits take longer.
+GENERAL_VARIANTS = {
+    "defaults": {"draws": 400},
+    "NUTS": {"sampler": "nuts", "draws": 20, "chains": 2},
+    "no intercept": {"fit_intercept": False, "draws": 50},
+    "Cauchy prior, float32": {"prior": "cauchy", "dtype": "float32", "draws": 50},
+}
+CHECKED = [
+    pytest.param(kind, arguments, variant, id=f"{name}, {variant}")
+    for name, kind in ESTIMATORS.items()
+    for variant, arguments in (VARIANTS if kind is BayesianLinearRegression else GENERAL_VARIANTS).items()
+]
 #: What no estimator can do: a weight of two is no two rows if weights are precisions, and 15 rows of 30 columns
 #: (that check's data) do not determine the coefficients under a flat prior, which is then an error.
 EQUIVALENCE = {
@@ -48,13 +60,10 @@ IMPOSSIBLE = {"precision weights": EQUIVALENCE, "flat prior": EQUIVALENCE}
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
-@pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("kind", ESTIMATORS.values(), ids=ESTIMATORS.keys())
-def test_check_estimator(kind, variant):
+@pytest.mark.parametrize(("kind", "arguments", "variant"), CHECKED)
+def test_check_estimator(kind, arguments, variant):
     expected = IMPOSSIBLE.get(variant, {})
-    results = check_estimator(
-        kind(**VARIANTS[variant]), expected_failed_checks=expected, on_fail=None, on_skip=None
-    )
+    results = check_estimator(kind(**arguments), expected_failed_checks=expected, on_fail=None, on_skip=None)
     assert len(results) > 50
     failed = {r["check_name"]: repr(r["exception"])[:500] for r in results if r["status"] == "failed"}
     assert failed == {}

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from bayesglm.inference.presets import aux_preset
 from bayesglm.inference.prior_arguments import (
     PriorScale,
     bound_intercept,
     bound_positive,
     coefficient_priors,
+    is_preset,
 )
 from bayesglm.inference.prior_set import PriorSet
 from bayesglm.inference.regression_data import RegressionData
@@ -59,9 +61,9 @@ def resolve_family(
     family = data.family
     # One prior serves the intercepts of all classes, whose levels differ.
     level = float(data.level) if family.n_predictors == 1 else 0.0
-    scale = PriorScale(data.x_sd, level, data.spread, data.weight)
+    scale = PriorScale(data.x_sd, level, data.spread, data.weight, x_mean=data.x_mean, link=family.link)
     coef = coefficient_priors(scale, columns, terms, prior, prior_scale, positive)
-    intercept = bound_intercept(scale, intercept_prior) if data.intercept else None
+    intercept = bound_intercept(scale, intercept_prior, prior) if data.intercept else None
     given = dict(aux_priors or {})
     for name in given:
         if name not in family.aux:
@@ -70,6 +72,8 @@ def resolve_family(
             hint = f"did you mean {near[0]!r}?" if near else f"{family} has {known}."
             raise ValueError(f"aux_priors[{name!r}]: no auxiliary parameter of that name; {hint}")
     usual = family.default_aux_priors(data.y + data.y_mean, weight=data.weights)
+    if is_preset(prior):
+        usual = {**usual, **{name: own for name, own in aux_preset(prior).items() if name in usual}}
     aux = {
         name: bound_positive(given.get(name), usual[name], scale.sd_y, f"{name}_prior") for name in family.aux
     }

@@ -29,6 +29,7 @@ from bayesglm.inference.sampling import (
     seed_sequence,
 )
 from bayesglm.kernel.coefficient_maps import CoefMap, MappedTarget, PositiveMap, TailMap
+from bayesglm.kernel.family import Family
 from bayesglm.kernel.priors import Cauchy, Flat, JointPrior, Normal, Prior, StudentT
 from bayesglm.kernel.regression import RegressionTarget
 from bayesglm.kernel.target import AffineTarget
@@ -94,17 +95,16 @@ class GeneralRoute:
         else:
             self.laplace, self.target = _whitened(data, standardised)
 
+    @classmethod
+    def without_rows(cls, family: Family, how: str) -> GeneralRoute:
+        """Return the route of a model that was loaded from a file: it has no rows, and says so."""
+        route = cls.__new__(cls)
+        route.family, route.how, route.target = family, how, None
+        return route
+
     def __getstate__(self) -> dict[str, Any]:
         # A pickle is small and holds nobody's data; what needs them says so.
         return {**self.__dict__, "target": None}
-
-    @property
-    def hyper(self) -> tuple[str, ...]:
-        """Names of what the prior learns, each a single number a draw."""
-        inner = None if self.target is None else self.target.inner
-        if not isinstance(inner, MappedTarget):
-            return ()
-        return tuple(inner.coef_map.hyper(np.zeros(inner.coef_map.size)))
 
     def sample(
         self,

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from bayesglm.inference.presets import PRESETS, coefficient_preset, intercept_preset
 from bayesglm.kernel.positive_priors import PRIORS, HalfNormal
 from bayesglm.kernel.priors import Flat, Normal, Prior
 from bayesglm.kernel.sparse_priors import SPARSE_PRIORS, SparsePrior
@@ -32,6 +33,9 @@ class PriorScale:
         How many observations the rows count as.
     per_noise : float
         Scale of the response over that of its noise sigma, in the units in which each is kept.
+    x_mean : ndarray of shape (p,), optional
+        Means of the predictors, by which some presets tell zeros and ones from other numbers.
+    link : str
     """
 
     x_sd: np.ndarray
@@ -39,6 +43,8 @@ class PriorScale:
     spread: float
     weight: float
     per_noise: float = 1.0
+    x_mean: np.ndarray | None = None
+    link: str = "identity"
 
     @property
     def unit(self) -> np.ndarray:
@@ -75,6 +81,13 @@ def coefficient_priors(
     parts: list[tuple[str, str, Prior, np.ndarray]] = []
     if isinstance(prior, Mapping):
         parts = share_out(prior, columns, terms, default)
+    elif p and is_preset(prior):
+        mean = np.zeros(p) if data.x_mean is None else data.x_mean
+        given = coefficient_preset(prior, mean, data.x_sd, data.sd_y, data.link)
+        if prior_scale is not None:
+            factor = positive_number(prior_scale, "prior_scale") / DEFAULT_SCALE
+            given = given.set_params(scale=factor * given.get_params()["scale"])
+        parts, prior_scale = [("coef", "prior", given, np.arange(p))], None
     elif p:
         given = default if prior is None else as_prior(prior, "prior")
         parts = [("coef", "prior", given, np.arange(p))]
@@ -93,10 +106,12 @@ def coefficient_priors(
     return CoefficientPriors(tuple(bound), tuple(label for label, *_ in parts), flags)
 
 
-def bound_intercept(data: PriorScale, intercept_prior: Any) -> Prior:
-    """Bind ``intercept_prior``, of the intercept at the predictors' means unless it is one given for that at zero."""
+def bound_intercept(data: PriorScale, intercept_prior: Any, prior: Any = None) -> Prior:
+    """Bind ``intercept_prior``, or what ``prior`` has for it, if that is a preset."""
     given: Prior = Normal(scale=DEFAULT_SCALE, autoscale=True)
-    if intercept_prior is not None:
+    if intercept_prior is None and is_preset(prior):
+        given = intercept_preset(prior, data.level, data.sd_y, data.link)
+    elif intercept_prior is not None:
         given = as_prior(intercept_prior, "intercept_prior")
     if given.positive:
         raise ValueError(f"intercept_prior must be a prior on the real line, such as Normal; got {given}.")
@@ -105,6 +120,11 @@ def bound_intercept(data: PriorScale, intercept_prior: Any) -> Prior:
             f"intercept_prior: {given} is a prior on all coefficients together; give Normal or another."
         )
     return given.bind([0], unit=data.sd_y, shift=data.level, name="intercept_prior")
+
+
+def is_preset(prior: Any) -> bool:
+    """Whether ``prior`` is the name of a set of priors."""
+    return isinstance(prior, str) and prior in PRESETS
 
 
 def bound_positive(given: Any, default: Prior, unit: float, name: str) -> Prior:
@@ -155,9 +175,11 @@ def as_prior(value: Any, name: str) -> Prior:
         if value in SPARSE_PRIORS:
             return SPARSE_PRIORS[value]()
         if value not in PRIORS:
-            near = difflib.get_close_matches(value, [*PRIORS, *SPARSE_PRIORS], n=1)
+            near = difflib.get_close_matches(value, [*PRIORS, *SPARSE_PRIORS, *PRESETS], n=1)
             hint = (
-                f"did you mean {near[0]!r}?" if near else f"known are {', '.join([*PRIORS, *SPARSE_PRIORS])}."
+                f"did you mean {near[0]!r}?"
+                if near
+                else f"known are {', '.join([*PRIORS, *SPARSE_PRIORS, *PRESETS])}."
             )
             raise ValueError(f"{name}={value!r} is not the name of a prior; {hint}")
         usual = DEFAULT_SCALE if name.startswith(("prior", "intercept")) else 1.0

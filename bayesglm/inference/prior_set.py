@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 
 from bayesglm.inference.gaussian import GaussianPrior
+from bayesglm.inference.presets import aux_preset
 from bayesglm.inference.prior_arguments import (
     PriorScale,
     bound_intercept,
     bound_positive,
     coefficient_priors,
+    is_preset,
 )
 from bayesglm.inference.regression_data import RegressionData
 from bayesglm.inference.sufficient import Summary
@@ -131,6 +133,11 @@ class PriorSet:
     def sigma(self) -> Prior:
         """Prior of the noise's standard deviation."""
         return self.aux["sigma"]
+
+    @property
+    def sparse(self) -> SparsePrior | None:
+        """The prior on all coefficients together, if that is what they have."""
+        return _sparse(self.coef)
 
     def standardised(self, units: Summary | RegressionData) -> StandardisedPriors:
         """Carry the priors over to other units."""
@@ -263,11 +270,18 @@ def resolve(
     """
     # Where weights are precisions, noise is that of a row of weight 1, whatever the weights add up to.
     data = PriorScale(
-        summary.x_sd, summary.y_mean, summary.y_sd, summary.weight, summary.y_unit / summary.sigma_unit
+        summary.x_sd,
+        summary.y_mean,
+        summary.y_sd,
+        summary.weight,
+        summary.y_unit / summary.sigma_unit,
+        summary.x_mean,
     )
     coef = coefficient_priors(data, columns, terms, prior, prior_scale, positive)
-    intercept = bound_intercept(data, intercept_prior) if summary.intercept else None
-    usual = HalfStudentT(df=DEFAULT_SIGMA_DF, autoscale=True)
+    intercept = bound_intercept(data, intercept_prior, prior) if summary.intercept else None
+    usual: Prior = HalfStudentT(df=DEFAULT_SIGMA_DF, autoscale=True)
+    if is_preset(prior):
+        usual = aux_preset(prior).get("sigma", usual)
     sigma = bound_positive(sigma_prior, usual, data.sd_y / data.per_noise, "sigma_prior")
     exact_fit = summary.exact_fit and not np.any(coef.positive & (summary.least_squares < 0.0))
     if exact_fit:

@@ -86,15 +86,6 @@ class Route:
         # Version 0.1.0 knew weights as frequencies only.
         self.__dict__.update({"_sigma_unit": state["_y_unit"], **state})
 
-    @property
-    def hyper(self) -> tuple[str, ...]:
-        """Names of what the prior learns, each a single number a draw."""
-        inner = self.target.inner if isinstance(self.target, AffineTarget) else None
-        if not isinstance(inner, MappedTarget):
-            return ()
-        coef_map = inner.coef_map
-        return tuple(coef_map.hyper(np.zeros(coef_map.size + coef_map.scaled)))
-
     def sample(
         self,
         settings: Settings,

@@ -28,6 +28,8 @@ class SparsePrior(Prior):
     the prior itself are to be multiplied by, to be in the units of each coefficient.
     """
 
+    #: Names of what is learned with the coefficients, each a single number a draw.
+    hyper: ClassVar[tuple[str, ...]] = ()
     #: Parameters that must be positive numbers.
     numbers: ClassVar[tuple[str, ...]] = ()
 
@@ -117,6 +119,7 @@ class Horseshoe(SparsePrior):
     """
 
     names = ("global_scale", "n_signals", "df_local", "df_global", "slab_scale", "slab_df")
+    hyper = ("global_scale",)
     numbers = ("df_local", "df_global", "slab_scale", "slab_df")
 
     def __init__(
@@ -239,6 +242,7 @@ class R2D2(SparsePrior):
     """
 
     names = ("mean", "precision", "concentration")
+    hyper = ("R2",)
     numbers = ("mean", "precision", "concentration")
 
     def __init__(self, mean: float = 0.5, precision: float = 2.0, concentration: float = 0.5) -> None:
