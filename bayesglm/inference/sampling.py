@@ -32,7 +32,7 @@ DENSE_LIMIT = 200
 DRAWS_PER_DIMENSION = 5
 #: What a chain's steps are tuned to once warm-up has seen a divergence: a likelihood with a wall, such as that of
 #: counts that are all zero, needs smaller steps than most.
-CAREFUL_ACCEPT = 0.95
+CAREFUL_ACCEPT = 0.98
 #: Starting points are spread by this factor beyond the posterior, so that R-hat keeps its meaning.
 OVERDISPERSION = 1.5
 
