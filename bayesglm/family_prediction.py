@@ -21,6 +21,8 @@ from bayesglm.prediction import as_levels, check_kind, choose_draws, dense_block
 
 #: Increment of the golden sequence: fractional parts of its multiples fill the interval evenly.
 _GOLDEN = 0.6180339887498949
+#: Draws that a score is computed from at most, and points of each.
+_MOST_COMPONENTS, _LEVELS = 500, 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,22 +172,29 @@ def crps(
 ) -> np.ndarray:
     """Return the continuous ranked probability score of an observation at every row, shape (n,).
 
-    Each draw contributes one point of its own distribution, at levels that fill the interval evenly: a sample of the
-    mixture without randomness, whose score is computed exactly (its error is some thousandths of the score). For
-    successes and failures the score is that of the averaged probability, exactly.
+    Up to 500 draws, evenly thinned, contribute eight points of their own distributions each, at levels that fill the
+    interval evenly and lie symmetrically: a sample of the mixture without randomness, whose score is computed
+    exactly. It is within about one per cent of the mixture's. For successes and failures the score is that of the
+    averaged probability, exactly.
     """
     found = np.full(X.shape[0], np.nan)
-    level = np.modf(_GOLDEN * np.arange(1, source.n_draws + 1))[0]
-    n = source.n_draws
-    # E|Y - Y'| of distinct points in ascending order is the sum of (2 i - n + 1) y_i over n (n - 1)/2.
-    weight = (2.0 * np.arange(n) - n + 1.0) / (n * max(n - 1.0, 1.0))
-    binary = source.family.discrete and source.family.extra is None and source.family.names == ("link",)
+    step = -(-source.n_draws // _MOST_COMPONENTS)
+    own_draws = np.arange(0, source.n_draws, step)
+    start = np.modf(_GOLDEN * np.arange(1, len(own_draws) + 1))[0]
+    lower = np.concatenate([(j + start) / _LEVELS for j in range(_LEVELS // 2)])
+    levels = np.concatenate([lower, 1.0 - lower])
+    aux = {name: np.tile(values[own_draws], _LEVELS) for name, values in source.aux.items()}
+    n = len(levels)
+    # Half of E|Y - Y'| is the sum of (2 i - n + 1) y_i over n², points in ascending order.
+    weight = (2.0 * np.arange(n) - n + 1.0) / (float(n) * n)
     for rows, eta, own in blocks(source, X, offset, extra):
         observed = y[rows]
-        if binary and source.family.links[0] == "logit":
+        if hasattr(source.family, "probabilities"):
             found[rows] = (source.family.mean(eta, source.aux, own).mean(axis=1) - observed) ** 2
             continue
-        points = np.asarray(source.family.quantile(level, eta, source.aux, own))
+        points = np.asarray(
+            source.family.quantile(levels, np.tile(eta[:, own_draws], (1, _LEVELS)), aux, own)
+        )
         distance = np.abs(points - observed[:, np.newaxis]).mean(axis=1)
         found[rows] = distance - np.sort(points, axis=1) @ weight
     return np.where(np.isfinite(y), found, np.nan)

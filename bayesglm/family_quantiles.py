@@ -42,7 +42,9 @@ def mixture_quantile(
     """
     if level in (0.0, 1.0):
         ends = np.asarray(family.quantile(level, eta, aux, extra))
-        return ends.min(axis=1) if level == 0.0 else ends.max(axis=1)
+        if level == 1.0:
+            return np.full(len(eta), np.inf) if family.takes_exposure else ends.max(axis=1)
+        return np.maximum(ends.min(axis=1), 0.0) if family.discrete else ends.min(axis=1)
     step = max(1, min(_THINNED, eta.shape[1] // _LEAST))
     some = {name: values[::step] for name, values in aux.items()}
     # The mixture's quantile lies between those of its components.
