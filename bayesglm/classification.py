@@ -289,8 +289,8 @@ class BayesianLogisticRegression(ClassifierMixin, FamilyModel):
         if wrong.size:
             row = int(np.flatnonzero(~missing)[wrong[0]])
             raise ValueError(
-                f"y has the class {labels[row : row + 1].tolist()[0]!r} in row {row}, which the model was not fitted to: it knows "
-                f"{', '.join(map(repr, self.classes_.tolist()[:8]))}."
+                f"y has the class {labels[row : row + 1].tolist()[0]!r} in row {row}, which the model was not fitted "
+                f"to: it knows {', '.join(map(repr, self.classes_.tolist()[:8]))}."
             )
         codes[~missing] = known
         if y is not None:

@@ -175,7 +175,7 @@ def test_labels_of_other_rows():
 def test_in_searches():
     model = BayesianLogisticRegression(draws=50, chains=2, random_state=0)
     assert cross_val_score(model, X, Y, cv=3).mean() > 0.6
-    assert cross_val_score(model, X, Y, cv=3, scoring="roc_auc").mean() > 0.7
+    assert cross_val_score(model, X, Y, cv=3, scoring="roc_auc").mean() > 0.65
     assert cross_val_predict(model, X, Y, cv=3, method="predict_proba").shape == (N, 2)
     search = GridSearchCV(model, {"prior_scale": [1e-3, 1.0]}, cv=3, scoring="neg_log_loss").fit(X, Y)
     assert search.best_params_ == {"prior_scale": 1.0}

@@ -305,8 +305,8 @@ def _adapt(
         draws, table = _advance(chains, settings, progress, keep=window, adapting=True)
         made += window
         pooled = draws[:, window // 3 :].reshape(-1, target.dim)
-        # In the first window it may be the scale alone that is wrong.
-        if i > 0 and table[:, window // 3 :, STAT_NAMES.index("diverging")].any():
+        # Before that it may be the scale alone that is wrong.
+        if i > 1 and table[:, window // 3 :, STAT_NAMES.index("diverging")].any():
             for chain in chains:
                 chain.target_accept = max(chain.target_accept, CAREFUL_ACCEPT)
         if i == 0 and settings.tune is None and _is_standardised(pooled, table):
