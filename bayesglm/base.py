@@ -349,7 +349,8 @@ class BayesianRegressor(CallbackSupportMixin, Fitting, PosteriorPredictor, Poste
                 f"rows and {summary.rank + summary.intercept} coefficients that the data determine: give a proper "
                 "prior such as HalfNormal, or more rows."
             ) from None
-        return route, route.sample(settings, seeds, summary, priors, self._features, report)
+        labels = priors.labels_of_scales(self._terms)
+        return route, route.sample(settings, seeds, summary, priors, self._features, report, labels)
 
 
 def _about_the_fit(summary: Summary, posterior: Posterior) -> str | None:

@@ -162,7 +162,7 @@ class FamilyModel(CallbackSupportMixin, Fitting, FamilyAccess, Saving):
                 priors,
                 self._features,
                 tasks.part(0, 1),
-                self._labels(),
+                self._labels() or priors.labels_of_scales(self._terms),
             )
         self._keep(family, data.intercept, data.x_mean, route, posterior)
         tasks.end()

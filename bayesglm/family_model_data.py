@@ -228,7 +228,7 @@ def _restore_fit(estimator: Any, data: Mapping[str, Any]) -> None:
         diagnostics=Diagnostics(*columns),
         exact=None,
         z_scores=None,
-        labels=labels,
+        labels=labels or prior_set.labels_of_scales({} if design is None else design.terms),
         likelihood=repr(family),
     )
     estimator.n_features_in_ = n_features
@@ -251,8 +251,9 @@ def _draws(
     several = () if family.n_predictors == 1 else (family.n_predictors,)
     shapes: dict[str, tuple[int, ...]] = {"Intercept": (*shape, *several)} if intercept else {}
     shapes["coef"] = (*shape, *several, p)
-    learned = () if priors.sparse is None else priors.sparse.hyper
-    shapes |= dict.fromkeys((*family.aux, *learned), shape)
+    shapes |= dict.fromkeys(family.aux, shape)
+    if priors.sparse is not None:
+        shapes |= dict.fromkeys(priors.sparse.hyper, (*shape, *priors.sparse.hyper_shape))
     fields(data, "its draws", **dict.fromkeys(shapes, np.ndarray))
     draws = {name: array(data[name], f"the draws of {name}", expected) for name, expected in shapes.items()}
     for name in family.aux:

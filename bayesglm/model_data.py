@@ -241,7 +241,9 @@ def _restore_fit(estimator: Any, data: Mapping[str, Any]) -> None:
         raise ValueError(f"what it keeps of its rows is impossible ({error})") from None
     routes, posteriors = [], []
     for name, part, summary in zip(estimator._responses, parts, found, strict=True):
-        route, posterior = _part(part, f"the fit of {name!r}", run, summary, estimator._features)
+        route, posterior = _part(
+            part, f"the fit of {name!r}", run, summary, estimator._features, estimator._terms
+        )
         routes.append(route)
         posteriors.append(posterior)
     estimator._keep(found, tuple(routes), tuple(posteriors))
@@ -277,7 +279,12 @@ def restore_settings(data: Any) -> Settings:
 
 
 def _part(
-    data: Any, where: str, settings: Settings, summary: Summary, features: tuple[str, ...]
+    data: Any,
+    where: str,
+    settings: Settings,
+    summary: Summary,
+    features: tuple[str, ...],
+    terms: Mapping[str, Sequence[int]],
 ) -> tuple[Route, Posterior]:
     """Make route and posterior of one response."""
     priors, draws, stats, tune, entropy, seconds, diagnostics, z_scores, *chains = fields(
@@ -303,8 +310,9 @@ def _part(
         raise ValueError(f"{where} has priors and rows without a posterior ({error})") from None
     _set_chains(route, chains, settings, where)
     shape = settings.chains, settings.draws
-    hyper = () if prior_set.sparse is None else prior_set.sparse.hyper
-    k = len(features) + summary.intercept + 1 + len(hyper)
+    sparse = prior_set.sparse
+    hyper = {} if sparse is None else dict.fromkeys(sparse.hyper, (*shape, *sparse.hyper_shape))
+    k = len(features) + summary.intercept + 1 + sum(int(np.prod(own[2:])) for own in hyper.values())
     words = entropy if isinstance(entropy, list) else [entropy]
     if tune < 0 or not 0.0 <= seconds < np.inf or any(type(word) is not int or word < 0 for word in words):
         raise ValueError(f"{where} must have no negative numbers of draws, seconds or seeds")
@@ -332,6 +340,7 @@ def _part(
         diagnostics=Diagnostics(*columns),
         exact=route.exact,
         z_scores=z_scores,
+        labels=prior_set.labels_of_scales(terms),
     )
     return route, posterior
 
@@ -341,11 +350,11 @@ def _draws(
     shape: tuple[int, int],
     p: int,
     intercept: bool,
-    hyper: tuple[str, ...],
+    hyper: dict[str, tuple[int, ...]],
     where: str,
 ) -> dict[str, np.ndarray]:
     shapes: dict[str, tuple[int, ...]] = {"Intercept": shape} if intercept else {}
-    shapes |= {"coef": (*shape, p), "sigma": shape, **dict.fromkeys(hyper, shape)}
+    shapes |= {"coef": (*shape, p), "sigma": shape, **hyper}
     fields(data, f"the draws of {where}", **dict.fromkeys(shapes, np.ndarray))
     draws = {name: array(data[name], f"the draws of {name} of {where}", shapes[name]) for name in shapes}
     if not np.all(draws["sigma"] > 0.0):

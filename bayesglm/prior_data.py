@@ -8,10 +8,10 @@ import numpy as np
 from bayesglm.inference.prior_set import PriorSet
 from bayesglm.kernel.positive_priors import PRIORS
 from bayesglm.kernel.priors import Flat, Prior
-from bayesglm.kernel.sparse_priors import SPARSE_PRIORS, SparsePrior
+from bayesglm.kernel.sparse_priors import SPARSE_PRIORS, LearnedNormal, SparsePrior
 from bayesglm.plain_data import array, encode, fields
 
-_KINDS: dict[str, type[Prior]] = {**PRIORS, **SPARSE_PRIORS}
+_KINDS: dict[str, type[Prior]] = {**PRIORS, **SPARSE_PRIORS, "learned_normal": LearnedNormal}
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 
 

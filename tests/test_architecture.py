@@ -69,6 +69,7 @@ ORDER = [
         "bayesglm.inference.posterior",
         "bayesglm.inference.general",
         "bayesglm.inference.shrinkage",
+        "bayesglm.inference.collapsed",
         "bayesglm.inference.curvature",
         "bayesglm.inference.fast_lane",
         "bayesglm.inference.family_priors",
@@ -91,7 +92,12 @@ ORDER = [
     # kernel
     ["bayesglm.kernel.sweep"],
     ["bayesglm.kernel.regression"],
-    ["bayesglm.kernel.nuts", "bayesglm.kernel.gaussian", "bayesglm.kernel.autocovariance"],
+    [
+        "bayesglm.kernel.nuts",
+        "bayesglm.kernel.gaussian",
+        "bayesglm.kernel.collapsed",
+        "bayesglm.kernel.autocovariance",
+    ],
     [
         "bayesglm.kernel.binary",
         "bayesglm.kernel.counts",

@@ -32,6 +32,7 @@ from bayesglm.kernel.coefficient_maps import CoefMap, MappedTarget, PositiveMap,
 from bayesglm.kernel.family import Family
 from bayesglm.kernel.priors import Cauchy, Flat, JointPrior, Normal, Prior, StudentT
 from bayesglm.kernel.regression import RegressionTarget
+from bayesglm.kernel.sparse_priors import LearnedNormal
 from bayesglm.kernel.target import AffineTarget
 
 #: A guess at the posterior standard deviation of the logarithms of scales that a prior learns.
@@ -370,5 +371,6 @@ def _hierarchical(data: RegressionData, bound: PriorSet, priors: StandardisedPri
     start[first : first + size] = coef_map.at(np.where(clear, estimate, 0.0))
     sd = np.sqrt(np.sum(fit.factor**2, axis=1))
     width[:first], width[first + size :] = sd[:first], sd[first + p :]
-    width[first + 2 * p : first + size] = WIDTH_OF_HYPER
+    hyper = p if isinstance(sparse, LearnedNormal) else 2 * p
+    width[first + hyper : first + size] = WIDTH_OF_HYPER
     return AffineTarget(target, start, np.diag(width))

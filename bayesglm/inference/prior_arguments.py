@@ -13,8 +13,10 @@ import numpy as np
 from bayesglm.inference.presets import PRESETS, coefficient_preset, intercept_preset
 from bayesglm.kernel.positive_priors import PRIORS, HalfNormal
 from bayesglm.kernel.priors import Flat, Normal, Prior
-from bayesglm.kernel.sparse_priors import SPARSE_PRIORS, SparsePrior
+from bayesglm.kernel.sparse_priors import SPARSE_PRIORS, LearnedNormal, SparsePrior
 
+#: What ``prior_scale`` may be besides a number: one scale for all coefficients, or one a term.
+LEARN = ("learn", "learn by term")
 #: Scale of the default priors in units of sd(y)/sd(x) (rstanarm, bambi).
 DEFAULT_SCALE = 2.5
 
@@ -77,6 +79,9 @@ def coefficient_priors(
 ) -> CoefficientPriors:
     """Bind ``prior`` and ``prior_scale`` to positions among the coefficients; see `prior_set.resolve`."""
     p = len(columns)
+    learned = learned_scale(prior, prior_scale, p, terms)
+    if learned is not None:
+        prior = prior_scale = None
     default: Prior = (HalfNormal if positive else Normal)(scale=DEFAULT_SCALE, autoscale=True)
     parts: list[tuple[str, str, Prior, np.ndarray]] = []
     if isinstance(prior, Mapping):
@@ -94,6 +99,8 @@ def coefficient_priors(
     if prior_scale is not None:
         scale = positive_number(prior_scale, "prior_scale")
         parts = [(label, name, rescaled(given, scale, name), index) for label, name, given, index in parts]
+    if learned is not None:
+        parts = [("coef", "prior", learned, np.arange(p))] if p else []
     unit, flags = data.unit, np.full(p, bool(positive))
     bound: list[Prior] = []
     for _, name, given, index in parts:
@@ -104,6 +111,32 @@ def coefficient_priors(
         bound.append(given.bind(index, unit=unit[index], positive=positive, name=name))
         flags[index] |= given.positive
     return CoefficientPriors(tuple(bound), tuple(label for label, *_ in parts), flags)
+
+
+def learned_scale(
+    prior: Any, prior_scale: Any, p: int, terms: Mapping[str, Sequence[int]]
+) -> LearnedNormal | None:
+    """Return the prior that ``prior_scale="learn"`` stands for, or None where there is nothing to learn."""
+    if not isinstance(prior_scale, str):
+        return None
+    if prior_scale not in LEARN:
+        near = difflib.get_close_matches(prior_scale, LEARN, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known are {' and '.join(map(repr, LEARN))}."
+        raise ValueError(f"prior_scale={prior_scale!r} is neither a number nor a way to learn one; {hint}")
+    if prior is not None:
+        raise ValueError(
+            f"prior_scale={prior_scale!r} learns the scale of the usual normal prior: leave prior={prior!r} out."
+        )
+    if prior_scale == "learn":
+        return LearnedNormal()
+    if not terms:
+        raise ValueError(
+            f"prior_scale={prior_scale!r} needs a formula, whose terms are the groups; or use 'learn'."
+        )
+    group = np.zeros(p, np.int64)
+    for number, positions in enumerate(terms.values()):
+        group[list(positions)] = number
+    return LearnedNormal(group=np.unique(group, return_inverse=True)[1].astype(np.int64))
 
 
 def bound_intercept(data: PriorScale, intercept_prior: Any, prior: Any = None) -> Prior:
@@ -205,10 +238,6 @@ def rescaled(prior: Prior, scale: float, name: str) -> Prior:
 
 def positive_number(value: Any, name: str) -> float:
     """Return ``value`` if it is a positive finite number."""
-    if isinstance(value, str) and value == "learn":
-        raise ValueError(
-            f"{name}='learn' is not there yet; give a positive number, or search one with GridSearchCV."
-        )
     if isinstance(value, bool) or not isinstance(value, (Real, np.number)):
         raise TypeError(f"{name} must be a positive number or None; got {value!r}.")
     number = float(value)

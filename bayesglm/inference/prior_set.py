@@ -139,6 +139,12 @@ class PriorSet:
         """The prior on all coefficients together, if that is what they have."""
         return _sparse(self.coef)
 
+    def labels_of_scales(self, terms: Mapping[str, Sequence[int]]) -> dict[str, tuple[str, ...]] | None:
+        """Return names for learned scales, if there is one for each of the terms; see `Posterior`."""
+        if self.sparse is None or not self.sparse.hyper_shape:
+            return None
+        return {self.sparse.hyper[0]: tuple(name for name, positions in terms.items() if len(positions))}
+
     def standardised(self, units: Summary | RegressionData) -> StandardisedPriors:
         """Carry the priors over to other units."""
         unit = units.y_unit / units.x_unit

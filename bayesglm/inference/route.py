@@ -13,6 +13,7 @@ from scipy.special import stdtrit
 from sklearn.exceptions import ConvergenceWarning
 
 from bayesglm.inference.caller import stack_level
+from bayesglm.inference.collapsed import Collapsed, collapses
 from bayesglm.inference.diagnostics import Diagnostics, diagnose, warning_texts
 from bayesglm.inference.exact import ExactPosterior
 from bayesglm.inference.gaussian import ConditionalGaussian
@@ -49,7 +50,7 @@ class Route:
 
     Attributes
     ----------
-    how : {"diagonal", "nuts"}
+    how : {"diagonal", "collapsed", "nuts"}
     exact : ExactPosterior or None
 
     Raises
@@ -63,6 +64,7 @@ class Route:
         gaussian = standardised.gaussian()
         self.conditional: ConditionalGaussian | None = None
         self.exact: ExactPosterior | None = None
+        self.collapsed: Collapsed | None = None
         self.target: Target
         self._intercept = summary.intercept
         self._x_mean = summary.x_mean
@@ -75,6 +77,10 @@ class Route:
             self.conditional = ConditionalGaussian(summary, gaussian)
             self.exact = ExactPosterior(self.conditional, summary)
             self.target = self.conditional.target
+        elif collapses(standardised):
+            self.how = "collapsed"
+            self.collapsed = Collapsed(summary, standardised)
+            self.target = self.collapsed.target
         elif standardised.sparse is not None:
             self.how = "nuts"
             self.target = shrunk_target(summary, standardised, standardised.sparse)
@@ -84,7 +90,7 @@ class Route:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # Version 0.1.0 knew weights as frequencies only.
-        self.__dict__.update({"_sigma_unit": state["_y_unit"], **state})
+        self.__dict__.update({"_sigma_unit": state["_y_unit"], "collapsed": None, **state})
 
     def sample(
         self,
@@ -94,6 +100,7 @@ class Route:
         priors: PriorSet,
         features: tuple[str, ...],
         listener: Callable[[float], None] | None = None,
+        labels: dict[str, tuple[str, ...]] | None = None,
     ) -> Posterior:
         """Warm up, sample, diagnose.
 
@@ -106,6 +113,8 @@ class Route:
         features : tuple of str
         listener : callable, optional
             Told the share of the sampling that is done, from 0 to 1.
+        labels : dict, optional
+            See `Posterior`.
 
         Returns
         -------
@@ -139,6 +148,7 @@ class Route:
             diagnostics=diagnostics,
             exact=self.exact,
             z_scores=scores,
+            labels=labels,
         )
 
     def more(self, draws: int, settings: Settings, random_state: Any = None) -> tuple[dict, dict]:
@@ -151,7 +161,9 @@ class Route:
     def _to_user(self, found: Run) -> dict[str, np.ndarray]:
         """Map standardised draws to the user's units; the intercept to that at zero."""
         hyper: dict[str, np.ndarray] = {}
-        if isinstance(found.target, AffineTarget) and isinstance(found.target.inner, MappedTarget):
+        if self.collapsed is not None:
+            theta, sigma, hyper = self.collapsed.complete(found)
+        elif isinstance(found.target, AffineTarget) and isinstance(found.target.inner, MappedTarget):
             theta, sigma, hyper = unwhiten_shrunk(found.target, found.draws)
         elif isinstance(found.target, AffineTarget):
             theta, sigma = unwhiten(found.target, self.conditional, found.draws)

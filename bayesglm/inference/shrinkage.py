@@ -10,7 +10,7 @@ from bayesglm.inference.sufficient import Summary
 from bayesglm.kernel.coefficient_maps import MappedTarget
 from bayesglm.kernel.gaussian import SummaryTarget
 from bayesglm.kernel.priors import Flat
-from bayesglm.kernel.sparse_priors import SparsePrior
+from bayesglm.kernel.sparse_priors import LearnedNormal, SparsePrior
 from bayesglm.kernel.target import AffineTarget
 
 #: Coefficients this many standard errors from zero start where the data put them, the others at zero.
@@ -63,9 +63,6 @@ def shrunk_target(summary: Summary, priors: StandardisedPriors, prior: SparsePri
         priors.intercept,
         priors.sigma,
     )
-    coef_map = prior.coef_map(summary.sigma_unit, information=information)
-    target = MappedTarget(plain, coef_map, first)
-
     # Where to start: at an estimate of the clear signals. Chains are spread around it and warm-up learns the rest.
     estimate, freedom = summary.least_squares, summary.weight - summary.rank - first
     if summary.rank < p or (freedom < 0.1 * p + 1.0 and not summary.exact_fit):
@@ -74,10 +71,14 @@ def shrunk_target(summary: Summary, priors: StandardisedPriors, prior: SparsePri
         rss, freedom = rss + float(np.sum((summary.factor @ estimate - summary.rotated) ** 2)), summary.weight
     sigma = np.sqrt(rss / freedom)
     clear = np.abs(estimate) * np.sqrt(information) > CLEAR * sigma
+    # A map that does not go with sigma wants the precision of the coefficients at what sigma is.
+    per_sigma = 1.0 if isinstance(prior, LearnedNormal) else sigma
+    coef_map = prior.coef_map(summary.sigma_unit, information=information * (per_sigma / sigma) ** 2)
+    target = MappedTarget(plain, coef_map, first)
     start, width = np.zeros(target.dim), np.ones(target.dim)
     size = coef_map.size
     start[first : first + size] = coef_map.at(np.where(clear, estimate, 0.0), sigma)
-    width[first + 2 * p : first + size] = WIDTH_OF_HYPER
+    width[first + (p if isinstance(prior, LearnedNormal) else 2 * p) : first + size] = WIDTH_OF_HYPER
     start[-1], width[-1] = np.log(sigma), np.sqrt(0.5 / summary.weight)
     if first:
         width[0] = sigma / np.sqrt(summary.weight)

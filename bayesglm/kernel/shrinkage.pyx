@@ -53,7 +53,7 @@ cdef class LearnedScaleMap(CoefMap):
     def hyper(self, U):
         """Return ``prior_scale``, of shape (...) with one scale and (..., G) with several."""
         scale = np.exp(np.asarray(U, dtype=np.float64)[..., self.n_coef:])
-        return {"prior_scale": scale[..., 0] if self.n_groups == 1 else scale}
+        return {"prior_scale": scale[..., 0] if self.settings[2] is None else scale}
 
     def at(self, coef, unit=1.0):
         distance = np.asarray(coef, dtype=np.float64) / np.asarray(self.unit)

@@ -17,8 +17,9 @@ from numpy.typing import ArrayLike
 
 from bayesglm.kernel.coefficient_maps import CoefMap
 from bayesglm.kernel.horseshoe import HorseshoeMap
+from bayesglm.kernel.positive_priors import HalfStudentT
 from bayesglm.kernel.priors import Prior
-from bayesglm.kernel.shrinkage import R2D2Map
+from bayesglm.kernel.shrinkage import LearnedScaleMap, R2D2Map
 
 
 class SparsePrior(Prior):
@@ -28,7 +29,7 @@ class SparsePrior(Prior):
     the prior itself are to be multiplied by, to be in the units of each coefficient.
     """
 
-    #: Names of what is learned with the coefficients, each a single number a draw.
+    #: Names of what is learned with the coefficients.
     hyper: ClassVar[tuple[str, ...]] = ()
     #: Parameters that must be positive numbers.
     numbers: ClassVar[tuple[str, ...]] = ()
@@ -72,6 +73,11 @@ class SparsePrior(Prior):
                 raise ValueError(
                     f"{name}: {parameter} must be a positive finite number; got {getattr(self, parameter)!r} in {self}."
                 )
+
+    @property
+    def hyper_shape(self) -> tuple[int, ...]:
+        """Shape of what is learned, a draw."""
+        return ()
 
     def coef_map(
         self, noise: float = 1.0, *, scaled: bool = True, information: float | np.ndarray = 0.0
@@ -280,6 +286,72 @@ class R2D2(SparsePrior):
         with np.errstate(divide="ignore"):
             scale = np.sqrt(share * (explained / (1.0 - explained))[:, np.newaxis]) * sigma[:, np.newaxis]
         return scale * per_sigma * rng.standard_normal(shape), {"R2": explained}
+
+
+class LearnedNormal(SparsePrior):
+    """Normal priors whose scale is learned, one for all coefficients or one a group: what ``prior_scale="learn"`` is.
+
+    coef_j ~ N(0, (l unit_j)²), l half-Student-t: unit_j is sd(y)/sd(x_j), so that l is on the scale of
+    ``prior_scale``. Draws of l are in the posterior as ``prior_scale``.
+
+    Parameters
+    ----------
+    df : float, default=4.0
+    hyper_scale : float, default=2.5
+        Of the half-Student-t prior of l.
+    group : array of int, shape (p,), optional
+        Number of the scale that each coefficient has. None: the same.
+    """
+
+    names = ("df", "hyper_scale", "group")
+    numbers = ("df", "hyper_scale")
+    hyper = ("prior_scale",)
+
+    def __init__(self, df: float = 4.0, hyper_scale: float = 2.5, group: ArrayLike | None = None) -> None:
+        self.autoscale = True
+        self.df, self.hyper_scale, self.group = df, hyper_scale, group
+
+    def __repr__(self) -> str:
+        each = "" if self.group is None else ", one a term"
+        return f"Normal(0, prior_scale), prior_scale ~ {HalfStudentT(self.df, self.hyper_scale)}{each}"
+
+    @property
+    def n_groups(self) -> int:
+        """Number of scales."""
+        return 1 if self.group is None else int(np.max(self.group, initial=0)) + 1
+
+    @property
+    def hyper_shape(self) -> tuple[int, ...]:
+        """Shape of what is learned, a draw: a number, or one for each group."""
+        return () if self.group is None else (self.n_groups,)
+
+    def _check(self, name: str) -> None:
+        super()._check(name)
+        if self.group is None:
+            return
+        group = np.asarray(self.group)
+        if group.ndim != 1 or group.dtype.kind not in "iu" or np.any((group < 0) | (group >= len(group))):
+            raise ValueError(f"{name}: group must give each coefficient the number of its scale; got {self}.")
+
+    def hyperprior(self) -> Prior:
+        """Return the prior of the scales, bound to their positions."""
+        return HalfStudentT(self.df, self.hyper_scale).bind(np.arange(self.n_groups))
+
+    def coef_map(
+        self, noise: float = 1.0, *, scaled: bool = True, information: float | np.ndarray = 0.0
+    ) -> LearnedScaleMap:
+        """Return the map that a bound prior stands for; see `SparsePrior.coef_map`."""
+        return LearnedScaleMap(self.bound[2], self.hyperprior(), self.group, information)
+
+    def draw_with(
+        self, rng: np.random.Generator, sigma: np.ndarray
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Draw coefficients and ``prior_scale``; see `SparsePrior.draw_with`."""
+        unit = self.bound[2]
+        scale = self.hyper_scale * np.abs(rng.standard_t(self.df, (len(sigma), self.n_groups)))
+        group = np.zeros(len(unit), np.intp) if self.group is None else np.asarray(self.group)
+        coef = scale[:, group] * unit * rng.standard_normal((len(sigma), len(unit)))
+        return coef, {"prior_scale": scale[:, 0] if self.group is None else scale}
 
 
 def _is_positive(value: Any) -> bool:
