@@ -229,7 +229,7 @@ def _restore_fit(estimator: Any, data: Mapping[str, Any]) -> None:
         exact=None,
         z_scores=None,
         labels=labels or prior_set.labels_of_scales({} if design is None else design.terms),
-        likelihood=repr(family),
+        likelihood=family.in_words(),
     )
     estimator.n_features_in_ = n_features
     if names is not None:

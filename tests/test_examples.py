@@ -21,7 +21,12 @@ EXACT_COLUMNS = 4
 
 @pytest.mark.parametrize(
     ("script", "pictures"),
-    [("linear_regression.py", 2), ("diabetes.py", 1), ("choosing_a_prior_scale.py", 1)],
+    [
+        ("linear_regression.py", 2),
+        ("diabetes.py", 1),
+        ("choosing_a_prior_scale.py", 1),
+        ("counts_and_classes.py", 1),
+    ],
 )
 def test_example_runs_and_draws_its_pictures(script, pictures, tmp_path):
     from matplotlib.image import imread

@@ -168,7 +168,7 @@ class GeneralRoute:
             exact=None,
             z_scores=None,
             labels=labels,
-            likelihood=repr(self.family),
+            likelihood=self.family.in_words(),
         )
 
     def more(self, draws: int, settings: Settings, random_state: Any = None) -> tuple[dict, dict]:

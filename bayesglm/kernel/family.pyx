@@ -63,6 +63,12 @@ cdef class Family:
                  if getattr(self, name) is not None and not (name == "link" and self.link == self.links[0])]
         return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
 
+    def in_words(self):
+        """Return name, link and given parameters, for reports."""
+        given = [f"{name}={getattr(self, name):g}" for name in self.names
+                 if name != "link" and getattr(self, name) is not None]
+        return ", ".join([type(self).__name__, *given, f"{self.link} link"])
+
     def __eq__(self, other):
         return type(self) is type(other) and self.get_params() == other.get_params()
 
