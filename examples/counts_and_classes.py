@@ -53,8 +53,9 @@ def main(directory: Path) -> None:
         data.data[:, columns], data.target_names[data.target], test_size=0.4, random_state=0
     )
     classifier = BayesianLogisticRegression(random_state=0).fit(X_train, y_train)
-    probability = classifier.predict_proba(X_test)[:, 0]
-    low, high = 1.0 - classifier.predict_interval(X_test)[:, ::-1].T
+    assert list(classifier.classes_) == ["benign", "malignant"]
+    probability = classifier.predict_proba(X_test)[:, 1]
+    low, high = classifier.predict_interval(X_test).T
     print()
     print(f"breast cancer: accuracy {classifier.score(X_test, y_test):.3f} on {len(y_test)} patients")
 
@@ -71,7 +72,7 @@ def main(directory: Path) -> None:
 
     order = np.argsort(probability)
     place = np.arange(len(order))
-    sick = y_test[order] == classifier.classes_[0]
+    sick = y_test[order] == "malignant"
     right.fill_between(place, low[order], high[order], color="0.85", linewidth=0, label="90 % interval")
     for group, colour, name in ((sick, "tab:red", "malignant"), (~sick, "tab:green", "benign")):
         right.plot(place[group], probability[order][group], ".", color=colour, markersize=4, label=name)
