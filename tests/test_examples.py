@@ -77,7 +77,7 @@ def test_readme_prints_what_it_says(tmp_path, monkeypatch):
         if following == "text":
             assert comparable(printed.getvalue()) == comparable(expected)
             compared += 1
-    assert compared == 3
+    assert compared == 4
     assert (tmp_path / "diabetes.bayesglm").exists()
 
 
@@ -90,6 +90,10 @@ def test_page_on_prior_scales_prints_what_it_says():
 
 def test_page_on_scikit_learn_prints_what_it_says():
     run_page("scikit-learn.md", n_blocks=6, rel=0.01, abs=0.011)
+
+
+def test_page_on_other_responses_prints_what_it_says():
+    run_page("families.md", n_blocks=1, rel=0.01, abs=0.011)
 
 
 def run_page(name, n_blocks, **tolerance):
