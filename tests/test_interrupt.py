@@ -17,12 +17,15 @@ CHILD = """
 import json, os, signal, sys, threading, time, warnings
 import numpy as np
 warnings.simplefilter("ignore")
-from bayesglm import BayesianLinearRegression
+from bayesglm import BayesianLinearRegression, BayesianLogisticRegression
 
 case, moment, fitted = sys.argv[1], float(sys.argv[2]), sys.argv[3] == "fitted"
 rng = np.random.default_rng(0)
 X = rng.normal(size=(60, 3))
 y = X.sum(axis=1) + rng.normal(size=60)
+kind = BayesianLinearRegression
+if case.startswith("classes"):
+    kind, y = BayesianLogisticRegression, (y > 0.0) * 1.0
 big, big_y = X, y
 if case == "data pass":
     big = rng.normal(size=(1_500_000, 20))
@@ -34,7 +37,13 @@ elif case == "second data pass":
     big = rng.normal(size=(800_000, 20))
     big[:, 1] = big[:, 0] + 1e-7 * big[:, 1]
     big_y = big.sum(axis=1) + rng.normal(size=len(big))
+elif case in ("classes, batches", "classes, reading"):
+    big = rng.normal(size=(1_000_000 if "reading" in case else 200_000, 20))
+    big_y = (rng.random(len(big)) < 0.5) * 1.0
 settings = {
+    "classes, batches": {"draws": 20_000},
+    "classes, NUTS": {"draws": 1_000_000, "sampler": "nuts"},
+    "classes, reading": {"draws": 10},
     "sampling": {"draws": 3_000_000},
     "sampling in one thread": {"draws": 3_000_000, "n_jobs": 1},
     "sampling, any prior": {"draws": 1_000_000, "prior": "laplace"},
@@ -46,7 +55,7 @@ settings = {
     "diagnostics": {"draws": 150_000},
 }[case]
 
-model = BayesianLinearRegression(random_state=0, draws=20)
+model = kind(random_state=0, draws=20)
 if fitted:
     model.fit(X, y)
 model.set_params(**settings)
@@ -87,7 +96,7 @@ except KeyboardInterrupt:
     try:
         if fitted:
             model.predict(X)
-        fresh = BayesianLinearRegression(random_state=0, draws=20, **{
+        fresh = kind(random_state=0, draws=20, **{
             k: v for k, v in settings.items() if k not in ("draws", "tune")}).fit(X, y)
         model.set_params(**{**settings, "draws": 20, "tune": None}).fit(X, y)
         result["usable"] = bool(np.array_equal(model.posterior_.draws["coef"], fresh.posterior_.draws["coef"]))
@@ -107,6 +116,9 @@ CASES = [
     ("data pass", 0.05, "fitted"),
     ("second data pass", 0.2, "new"),
     ("diagnostics", 0.1, "fitted"),
+    ("classes, batches", 1.0, "fitted"),
+    ("classes, NUTS", 0.5, "new"),
+    ("classes, reading", 0.4, "fitted"),
 ]
 
 
