@@ -28,8 +28,11 @@ PARAMETERS = [
     ({"prior_scale": 0}, ValueError, r"^prior_scale must be positive"),
     ({"prior_scale": np.nan}, ValueError, r"^prior_scale must be positive"),
     ({"prior_scale": np.inf}, ValueError, r"^prior_scale must be positive and finite"),
-    ({"prior_scale": "big"}, TypeError, r"^prior_scale must be a positive number or None; got 'big'"),
-    ({"prior_scale": "learn"}, ValueError, r"^prior_scale='learn' is not there yet; give a positive number"),
+    (
+        {"prior_scale": "big"},
+        TypeError,
+        r"^prior_scale must be a positive number, 'learn', 'learn by term' or None; got 'big'",
+    ),
     ({"prior_scale": True}, TypeError, r"^prior_scale must be a positive number"),
     ({"prior_scale": [1.0, 2.0]}, TypeError, r"^prior_scale must be a positive number"),
     (

@@ -234,7 +234,11 @@ def test_a_bad_grid_value_says_so(diabetes):
     X, y = diabetes
     for grid, error, message in (
         ({"prior_scale": [-1.0]}, ValueError, "prior_scale must be positive and finite; got -1"),
-        ({"prior_scale": ["x"]}, TypeError, "prior_scale must be a positive number or None; got 'x'"),
+        (
+            {"prior_scale": ["x"]},
+            TypeError,
+            "prior_scale must be a positive number, 'learn', 'learn by term' or None; got 'x'",
+        ),
         ({"prior": [Normal()], "prior__scale": [0.0]}, ValueError, "scale"),
         ({"prior": [Normal()], "prior__df": [4]}, ValueError, "Normal has no parameter 'df'"),
     ):

@@ -42,7 +42,6 @@ VARIANTS = {
 GENERAL_VARIANTS = {
     "defaults": {"draws": 100},
     "NUTS": {"sampler": "nuts", "draws": 20, "chains": 2},
-    "Cauchy prior, float32": {"prior": "cauchy", "dtype": "float32", "draws": 20, "chains": 2},
 }
 CHECKED = [
     pytest.param(kind, arguments, variant, id=f"{name}, {variant}")

@@ -120,9 +120,9 @@ def learned_scale(
     if not isinstance(prior_scale, str):
         return None
     if prior_scale not in LEARN:
-        near = difflib.get_close_matches(prior_scale, LEARN, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known are {' and '.join(map(repr, LEARN))}."
-        raise ValueError(f"prior_scale={prior_scale!r} is neither a number nor a way to learn one; {hint}")
+        raise TypeError(
+            f"prior_scale must be a positive number, {', '.join(map(repr, LEARN))} or None; got {prior_scale!r}."
+        )
     if prior is not None:
         raise ValueError(
             f"prior_scale={prior_scale!r} learns the scale of the usual normal prior: leave prior={prior!r} out."

@@ -254,10 +254,13 @@ BAD = [
     ({"prior_scale": 0}, ValueError, r"prior_scale must be positive and finite; got 0"),
     ({"prior_scale": np.nan}, ValueError, r"prior_scale must be positive and finite; got nan"),
     ({"prior_scale": np.inf}, ValueError, r"prior_scale must be positive and finite; got inf"),
-    ({"prior_scale": "big"}, TypeError, r"prior_scale must be a positive number or None; got 'big'"),
+    (
+        {"prior_scale": "big"},
+        TypeError,
+        r"prior_scale must be a positive number, 'learn', 'learn by term' or None; got 'big'",
+    ),
     ({"prior_scale": True}, TypeError, r"prior_scale must be a positive number or None; got True"),
     ({"prior_scale": [1.0]}, TypeError, r"prior_scale must be a positive number or None; got \[1.0\]"),
-    ({"prior_scale": "learn"}, ValueError, r"prior_scale='learn' is not there yet"),
     ({"prior_scale": 1.0, "prior": "flat"}, ValueError, r"prior_scale has no meaning for prior=Flat\(\)"),
     (
         {"prior_scale": 1.0, "prior": {"g": Flat()}},
