@@ -31,7 +31,7 @@ PARAMETERS = [
     (
         {"prior_scale": "big"},
         TypeError,
-        r"^prior_scale must be a positive number, 'learn', 'learn by term' or None; got 'big'",
+        r"positive number, 'learn', 'learn by term' or None; got 'big'",
     ),
     ({"prior_scale": True}, TypeError, r"^prior_scale must be a positive number"),
     ({"prior_scale": [1.0, 2.0]}, TypeError, r"^prior_scale must be a positive number"),

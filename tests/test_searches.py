@@ -237,7 +237,7 @@ def test_a_bad_grid_value_says_so(diabetes):
         (
             {"prior_scale": ["x"]},
             TypeError,
-            "prior_scale must be a positive number, 'learn', 'learn by term' or None; got 'x'",
+            "positive number, 'learn', 'learn by term' or None; got 'x'",
         ),
         ({"prior": [Normal()], "prior__scale": [0.0]}, ValueError, "scale"),
         ({"prior": [Normal()], "prior__df": [4]}, ValueError, "Normal has no parameter 'df'"),

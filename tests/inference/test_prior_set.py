@@ -257,7 +257,7 @@ BAD = [
     (
         {"prior_scale": "big"},
         TypeError,
-        r"prior_scale must be a positive number, 'learn', 'learn by term' or None; got 'big'",
+        r"positive number, 'learn', 'learn by term' or None; got 'big'",
     ),
     ({"prior_scale": True}, TypeError, r"prior_scale must be a positive number or None; got True"),
     ({"prior_scale": [1.0]}, TypeError, r"prior_scale must be a positive number or None; got \[1.0\]"),
