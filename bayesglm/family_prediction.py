@@ -50,9 +50,8 @@ class FamilySource:
 
     def linear_predictors(self, X: np.ndarray, offset: np.ndarray | None) -> np.ndarray:
         """Return linear predictors of rows X (m, p), shape (m, S) or (m, S, K)."""
-        flat = self.coef.reshape(-1, X.shape[1]) if X.shape[1] else np.zeros((self.coef[..., 0:1].size, 0))
-        eta = X @ flat.T if X.shape[1] else np.zeros((len(X), int(np.prod(self.coef.shape[:-1]))))
-        eta = eta.reshape(len(X), *self.coef.shape[:-1])
+        shape = self.coef.shape[:-1]
+        eta = (X @ self.coef.reshape(int(np.prod(shape)), X.shape[1]).T).reshape(len(X), *shape)
         eta += self.intercept
         if offset is not None:
             eta += offset.reshape(-1, *(1,) * (eta.ndim - 1))
@@ -151,11 +150,7 @@ def log_density(
     for rows, eta, own in blocks(source, X, offset, extra):
         seen = np.flatnonzero(np.isfinite(y[rows]))
         own = None if own is None else own[seen]
-        values = y[rows[seen]]
-        shown = values if eta.ndim == 3 else values[:, np.newaxis]
-        if eta.ndim == 3:
-            shown = values[:, np.newaxis]
-        terms = source.family.logpdf(shown, eta[seen], source.aux, own)
+        terms = source.family.logpdf(y[rows[seen], np.newaxis], eta[seen], source.aux, own)
         top = terms.max(axis=1, keepdims=True, initial=-np.inf)
         safe = np.where(np.isfinite(top), top, 0.0)
         with np.errstate(divide="ignore"):

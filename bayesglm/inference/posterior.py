@@ -28,9 +28,10 @@ class Posterior:
         Sampler statistics under ArviZ's names.
     features : tuple of str
         Names of the coefficients.
-    how : {"diagonal", "nuts"}
+    how : {"diagonal", "collapsed", "nuts", "batch"}
         "diagonal": normal priors, NUTS in coordinates where the posterior is diagonal, and exact moments;
-        "nuts": any other prior.
+        "collapsed": a learned prior scale, the coefficients integrated out; "nuts": any other prior or likelihood;
+        "batch": another likelihood, proposals judged in batches, NUTS in between.
     settings : Settings
     tune : int
         Warm-up draws that were made a chain.
