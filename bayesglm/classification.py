@@ -272,8 +272,16 @@ class BayesianLogisticRegression(ClassifierMixin, FamilyModel):
                 raise ValueError(f"y has shape {np.shape(y)}, but one class is wanted for each row.")
             return X, np.asarray(column_or_1d(y, warn=True))
         response = self._left_column()
-        if response is None or response not in list(X.columns if hasattr(X, "columns") else X):
+        if response is None:
+            left = self.formula.partition("~")[0].strip()
+            if left and "~" in self.formula:
+                raise ValueError(
+                    f"formula: {left!r} is no column but an expression, and classes are read from a column: compute "
+                    "it as a column of the frame first."
+                )
             return X, None
+        if response not in list(X.columns if hasattr(X, "columns") else X):
+            return X, None  # which reading the formula refuses
         return X, np.asarray(X[response])
 
     def _left_column(self) -> str | None:

@@ -21,7 +21,7 @@ from bayesglm.inference.regression_data import RegressionData, regression_data
 from bayesglm.inference.sampling import seed_sequence
 from bayesglm.kernel.family import Family
 from bayesglm.parallel import one_blas_thread
-from bayesglm.row_arguments import named_columns, row_arguments
+from bayesglm.row_arguments import named_columns, refuse_missing, row_arguments
 from bayesglm.saving import Saving
 from bayesglm.validation import (
     check_arrays,
@@ -124,7 +124,9 @@ class FamilyModel(CallbackSupportMixin, Fitting, FamilyAccess, Saving):
         rows = self._read(X, y, sample_weight)
         family = self._make_family(rows)
         n_input = rows.X.shape[0] if rows.kept is None else len(rows.kept)
-        offset, extra = row_arguments(family, n_input, **named_columns(given, X, self._design))
+        brought = named_columns(given, X, self._design)
+        offset, extra = row_arguments(family, n_input, **brought)
+        refuse_missing(brought, rows.kept)
         if rows.kept is not None:
             offset, extra = (None if a is None else a[rows.kept] for a in (offset, extra))
         p, K = len(self._features), family.n_predictors

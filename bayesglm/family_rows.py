@@ -54,8 +54,9 @@ class FamilyRows:
 
     def _source(self) -> FamilySource:
         """Return the draws, the chains one after another."""
-        draws = self.posterior_.parts[0].draws
-        flat = {name: values.reshape(-1, *values.shape[2:]) for name, values in draws.items()}
+        part = self.posterior_.parts[0]
+        size = int(np.prod(part.shape))
+        flat = {name: values.reshape(size, *values.shape[2:]) for name, values in part.draws.items()}
         return FamilySource(
             self._family,
             flat["coef"],

@@ -116,6 +116,18 @@ def row_arguments(
     return total, extra
 
 
+def refuse_missing(given: Mapping[str, Any], kept: np.ndarray | None) -> None:
+    """Refuse NaN in what was brought to a fit; ``kept`` are the rows that are used, None: all."""
+    for name, value in given.items():
+        if value is None:
+            continue
+        missing = np.isnan(np.asarray(value, dtype=np.float64)).reshape(-1)
+        if kept is not None and len(missing) == len(kept):
+            missing = missing & kept
+        if missing.any():
+            raise ValueError(f"{name} is missing (NaN) in row {int(np.argmax(missing))}: drop such rows.")
+
+
 def _numbers(value: Any, name: str, n: int) -> np.ndarray:
     """Return n numbers; infinities are refused."""
     try:

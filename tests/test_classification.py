@@ -152,6 +152,11 @@ def test_labels_that_will_not_do(labels, match):
         BayesianLogisticRegression().fit(X, labels)
 
 
+def test_a_left_side_that_is_no_column():
+    with pytest.raises(ValueError, match=r"'np.abs\(a\)' is no column but an expression"):
+        BayesianLogisticRegression("np.abs(a) ~ b").fit(FRAME)
+
+
 def test_weights_that_leave_one_class():
     with pytest.raises(ValueError, match="one class only"):
         BayesianLogisticRegression().fit(X, Y, sample_weight=Y)

@@ -147,6 +147,17 @@ def test_formula_with_trials_and_missing_values():
     np.testing.assert_allclose(predicted[:3], share * frame["trials"].iloc[:3], rtol=1e-12)
 
 
+def test_an_intercept_alone():
+    model = BayesianPoissonRegressor("k ~ 1", draws=300, random_state=0).fit(FRAME)
+    assert model.coef_.shape == (0,)
+    assert np.ptp(model.predict(FRAME)) == 0.0
+    assert model.predict(FRAME)[0] == pytest.approx(FRAME["k"].mean(), rel=0.02)
+    assert model.predict_interval(FRAME.head(3)).shape == (3, 2)
+    assert model.sample_predictive(FRAME.head(3), 5).shape == (5, 3)
+    assert "Intercept" in str(model.summary())
+    model.to_arviz(FRAME)
+
+
 def test_known_standard_errors_are_a_meta_analysis():
     """Eight schools: the mean of the spread and of the level against quadrature."""
     y = np.array([28.0, 8.0, -3.0, 7.0, -1.0, 1.0, 18.0, 12.0])
@@ -309,6 +320,7 @@ def test_errors(make, data, error, match):
         ({"trials": np.ones(N)}, "trials has no meaning for the Poisson family"),
         ({"standard_error": np.ones(N)}, "standard_error has no meaning"),
         ({"exposure": "pop"}, "needs a formula"),
+        ({"exposure": np.where(np.arange(N) == 7, np.nan, 1.0)}, r"exposure is missing \(NaN\) in row 7"),
     ],
 )
 def test_what_rows_bring_is_checked(row, match):

@@ -318,7 +318,7 @@ class LearnedNormal(SparsePrior):
     @property
     def n_groups(self) -> int:
         """Number of scales."""
-        return 1 if self.group is None else int(np.max(self.group, initial=0)) + 1
+        return 1 if self.group is None else int(np.asarray(self.group).max(initial=0)) + 1
 
     @property
     def hyper_shape(self) -> tuple[int, ...]:
