@@ -232,6 +232,20 @@ def test_summary_on_the_scale_of_the_response():
         model.summary(scale="log")
 
 
+def test_sparse_priors_are_in_units_of_the_pseudo_sigma():
+    """Piironen and Vehtari (2017): 2 for a balanced logistic model, 1/sqrt(mean) for counts."""
+    for family, y, sigma in (
+        ("bernoulli", np.arange(N) % 2 * 1.0, 2.0),
+        ("poisson", np.full(N, 4.0), 0.5),
+        ("binomial", np.full(N, 4.0), 1.0 / np.sqrt(2.0)),
+    ):
+        row = {"trials": np.full(N, 8.0)} if family == "binomial" else {}
+        model = BayesianGLM(family=family, prior="horseshoe", draws=50, random_state=0).fit(X, y, **row)
+        (prior,) = model.posterior_.prior_set.coef
+        np.testing.assert_allclose(prior.bound[1] * X.std(axis=0), sigma, rtol=0.01)
+        np.testing.assert_allclose(prior.bound[2] * X.std(axis=0), 1.0)
+
+
 @pytest.mark.parametrize("name", ["rstanarm", "bambi", "arm", "horseshoe", "r2d2", "cauchy"])
 def test_priors_by_name(name):
     y = RESPONSES["negative_binomial"]

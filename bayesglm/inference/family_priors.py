@@ -15,6 +15,7 @@ from bayesglm.inference.prior_arguments import (
     bound_positive,
     coefficient_priors,
     is_preset,
+    is_sparse,
 )
 from bayesglm.inference.prior_set import PriorSet
 from bayesglm.inference.regression_data import RegressionData
@@ -61,7 +62,15 @@ def resolve_family(
     family = data.family
     # One prior serves the intercepts of all classes, whose levels differ.
     level = float(data.level) if family.n_predictors == 1 else 0.0
-    scale = PriorScale(data.x_sd, level, data.spread, data.weight, x_mean=data.x_mean, link=family.link)
+    scale = PriorScale(
+        data.x_sd,
+        level,
+        data.spread,
+        data.weight,
+        per_noise=_pseudo_sigma(data) if is_sparse(prior) else 1.0,
+        x_mean=data.x_mean,
+        link=family.link,
+    )
     coef = coefficient_priors(scale, columns, terms, prior, prior_scale, positive)
     intercept = bound_intercept(scale, intercept_prior, prior) if data.intercept else None
     given = dict(aux_priors or {})
@@ -86,3 +95,19 @@ def resolve_family(
         labels=coef.labels,
         n_predictors=family.n_predictors,
     )
+
+
+def _pseudo_sigma(data: RegressionData) -> float:
+    """Return what sigma would be of normal noise that says as much of a coefficient as a row does here.
+
+    The likelihood's curvature in a model without predictors takes the place of 1/sigma² (Piironen & Vehtari 2017,
+    section 3.5): 2 for as many successes as failures, 1/sqrt(mean) for counts.
+    """
+    family = data.family
+    if family.n_predictors > 1:
+        return 1.0
+    y = data.y + data.y_mean
+    eta = np.full(len(y), float(data.level)) + (0.0 if data.offset is None else data.offset)
+    aux = [data.aux_start[name] for name in family.aux]
+    _, curvature = family.value_and_curvature(y, eta, aux, weight=data.weights, extra=data.extra)
+    return float(np.sqrt(data.weight / curvature.sum()))

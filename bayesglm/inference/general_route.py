@@ -359,8 +359,7 @@ def _hierarchical(data: RegressionData, bound: PriorSet, priors: StandardisedPri
     surrogate = _regression(data, ridge, ridge.joint())
     fit = fit_laplace(surrogate, _start(data, surrogate), Curvature(surrogate, ridge))
     information = np.maximum(np.diagonal(surrogate.information(fit.mode))[first : first + p], 1e-12)
-    noise = float(np.sqrt(data.weight / np.median(information))) if p else 1.0
-    coef_map = sparse.coef_map(noise, scaled=False, information=information)
+    coef_map = sparse.coef_map(scaled=False, information=information)
     plain = _regression(data, priors, None)
     target = MappedTarget(plain, coef_map, first)
     estimate = fit.mode[first : first + p]

@@ -160,6 +160,11 @@ def is_preset(prior: Any) -> bool:
     return isinstance(prior, str) and prior in PRESETS
 
 
+def is_sparse(prior: Any) -> bool:
+    """Whether ``prior`` is on all coefficients together, by its name or itself."""
+    return isinstance(prior, SparsePrior) or (isinstance(prior, str) and prior in SPARSE_PRIORS)
+
+
 def bound_positive(given: Any, default: Prior, unit: float, name: str) -> Prior:
     """Bind the prior of a parameter that is positive, such as sigma."""
     prior = default if given is None else as_prior(given, name)
