@@ -308,9 +308,8 @@ class BayesianLogisticRegression(ClassifierMixin, FamilyModel):
         if hasattr(X, "assign"):
             return X.assign(**{response: codes}), None
         if hasattr(X, "with_columns"):
-            import polars as pl
-
-            return X.with_columns(pl.Series(response, codes, nan_to_null=True)), None
+            series = type(X[response])
+            return X.with_columns(series(response, codes, nan_to_null=True)), None
         return {**X, response: codes}, None
 
     def _rows_and_response(self, X: Any, y: Any) -> tuple[Any, np.ndarray]:
