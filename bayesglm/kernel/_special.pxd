@@ -43,12 +43,14 @@ cdef inline double stirling_slope(double x) noexcept nogil:
     return 0.5 / x + (1.0 - 0.1 / (x * x)) / (12.0 * x * x)
 
 
-cdef inline double trigamma(double x) noexcept nogil:
-    """Return the derivative of digamma at x > 0, by recurrence up to 15 and the asymptotic series."""
-    cdef double total = 0.0, square
+cdef inline double squared_trigamma(double x) noexcept nogil:
+    """Return x² trigamma(x) for x >= 0, 1 at 0: trigamma by recurrence up to 15 and the asymptotic series."""
+    cdef double total = 0.0, square, whole = x * x
+    if x < 1e-100:
+        return 1.0
     while x < 15.0:
         total += 1.0 / (x * x)
         x += 1.0
     square = 1.0 / (x * x)
-    return total + 1.0 / x + 0.5 * square + square / x * (
-        1.0 / 6.0 - square * (1.0 / 30.0 - square * (1.0 / 42.0 - square * (1.0 / 30.0 - square * 5.0 / 66.0))))
+    return whole * (total + 1.0 / x + 0.5 * square + square / x * (
+        1.0 / 6.0 - square * (1.0 / 30.0 - square * (1.0 / 42.0 - square * (1.0 / 30.0 - square * 5.0 / 66.0)))))

@@ -30,7 +30,9 @@ cdef inline double success(int code, double eta, double* slope, double* curvatur
         if eta < 0.0:
             hazard = ROOT_2_OVER_PI / tail
             slope[0] = hazard
-            curvature[0] = hazard * (hazard + eta)
+            # Far out the sum loses its digits; the asymptotic series is exact to rounding there.
+            curvature[0] = (hazard * (hazard + eta) if eta > -1000.0
+                            else 1.0 - (1.0 - 6.0 / (eta * eta)) / (eta * eta))
             return log(0.5 * tail) - 0.5 * eta * eta
         ratio = exp(-0.5 * eta * eta)
         hazard = ROOT_1_OVER_2PI * ratio / (1.0 - 0.5 * tail * ratio)
@@ -162,8 +164,7 @@ cdef class BinaryFamily(Family):
         if self.link == "cloglog":
             with np.errstate(over="ignore", divide="ignore"):
                 mean = np.exp(eta)
-                small = mean < 1e-4
-                log_p = np.where(small, eta - 0.5 * mean, np.log(-np.expm1(-mean)))
+                log_p = np.where(mean < 1e-8, eta - 0.5 * mean, np.log(-np.expm1(-mean)))
             return -mean, log_p
         function = log_expit if self.link == "logit" else log_ndtr
         return function(-np.asarray(eta)), function(np.asarray(eta))

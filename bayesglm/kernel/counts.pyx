@@ -242,7 +242,7 @@ cdef class NegativeBinomial(CountFamily):
     def quantile(self, q, eta, aux, extra=None):
         """Return the smallest count y with cdf(y) >= q."""
         mean, phi = self.inverse_link(eta), self._phi(aux)
-        guess = np.broadcast_arrays(q, mean + 5.0 * np.sqrt(mean + mean**2 / phi))[1]
+        guess = np.broadcast_arrays(q, mean + 5.0 * np.sqrt(mean) * np.sqrt(1.0 + mean / phi))[1]
         return whole_quantile(lambda y: self.cdf(y, eta, aux), q, guess)
 
     def draw(self, rng, eta, aux, extra=None):

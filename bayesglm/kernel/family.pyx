@@ -247,8 +247,11 @@ def whole_quantile(cdf, q, start):
         low = np.where(short, high, low)
         high = np.where(short, 2.0 * high + 1.0, high)
     without = cdf(high) < q
-    while np.any(high - low > 1.0):
-        middle = np.floor(0.5 * (low + high))
+    while True:
+        middle = np.floor(0.5 * low + 0.5 * high)
+        # Beyond 2^53 neighbouring numbers are more than one apart: stop where there is none in between.
+        if not np.any((low < middle) & (middle < high)):
+            break
         enough = cdf(middle) >= q
         high, low = np.where(enough, middle, high), np.where(enough, low, middle)
     return np.where(np.isnan(q), np.nan, np.where(without, np.inf, high))

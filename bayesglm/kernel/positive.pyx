@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bayesglm.kernel._special cimport stirling, stirling_slope, trigamma
+from bayesglm.kernel._special cimport squared_trigamma, stirling, stirling_slope
 from bayesglm.kernel._vector cimport gamma_rows
 from bayesglm.kernel.family cimport Rows
 from libc.math cimport exp, log, log1p
@@ -202,19 +202,21 @@ cdef class InverseGaussian(PositiveFamily):
 
     def cdf(self, y, eta, aux, extra=None):
         """Return the probability of a value up to y."""
-        from scipy.special import log_ndtr, ndtr
+        from scipy.special import erfcx, ndtr
         shape, y = np.asarray(aux["shape"], dtype=np.float64), np.asarray(y, dtype=np.float64)
-        inverse = np.exp(-np.asarray(eta))
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            inverse = np.exp(-np.asarray(eta))
             root = np.sqrt(shape / y)
-            found = ndtr(root * (y * inverse - 1.0)) + np.exp(
-                2.0 * shape * inverse + log_ndtr(-root * (y * inverse + 1.0)))
+            low, high = root * (y * inverse - 1.0), root * (y * inverse + 1.0)
+            # exp(2 shape/mean) ndtr(-high) with low² = high² - 4 shape/mean: no large numbers cancel.
+            found = ndtr(low) + 0.5 * np.exp(-0.5 * low * low) * erfcx(high * np.sqrt(0.5))
         return np.where(y > 0.0, np.minimum(found, 1.0), 0.0)
 
     def quantile(self, q, eta, aux, extra=None):
         """Return the value with cdf q, by bisection of its logarithm."""
-        mean, shape, q = np.broadcast_arrays(self.inverse_link(eta), aux["shape"], np.asarray(q, dtype=np.float64))
-        eta, aux = np.log(mean), {"shape": shape}
+        # Beyond these ends neither the mean nor its inverse is a double, and nothing changes any more.
+        eta, shape, q = np.broadcast_arrays(np.clip(eta, -690.0, 690.0), aux["shape"], np.asarray(q, dtype=np.float64))
+        aux = {"shape": shape}
         low, high = eta - 1.0, eta + 1.0
         for _ in range(60):
             outside = (self.cdf(np.exp(low), eta, aux) > q) & (q > 0.0)
@@ -230,9 +232,17 @@ cdef class InverseGaussian(PositiveFamily):
         return np.where(q <= 0.0, 0.0, np.where(q >= 1.0, np.inf, found))
 
     def draw(self, rng, eta, aux, extra=None):
-        """Draw numbers."""
-        mean, shape = np.broadcast_arrays(self.inverse_link(eta), aux["shape"])
-        return rng.wald(mean, shape)
+        """Draw numbers, by the roots of Michael, Schucany & Haas (1976).
+
+        The smaller root is written without a difference, which loses all digits where the mean is far above the shape.
+        """
+        eta, shape = np.broadcast_arrays(np.asarray(eta, dtype=np.float64), aux["shape"])
+        half = rng.standard_normal(eta.shape) ** 2 / (2.0 * shape)
+        inverse = np.exp(np.minimum(-eta, 690.0))
+        with np.errstate(divide="ignore", over="ignore"):
+            root = 1.0 / (inverse + half + np.sqrt(half * (half + 2.0 * inverse)))
+            share = root * inverse
+            return np.where(rng.random(eta.shape) * (1.0 + share) <= 1.0, root, np.exp(eta) / share)
 
     def deviance(self, y, mean, aux, extra=None):
         """Return (y - mean)²/(mean² y)."""
@@ -292,13 +302,13 @@ cdef class Beta(PositiveFamily):
 
     cdef void curvature(self, const Rows* rows, const double* eta, const double* aux, double* out) noexcept nogil:
         cdef Py_ssize_t i
-        cdef double small, mean, rest, slope
+        cdef double small, mean, rest
         for i in range(rows.n):
             small = exp(-eta[i]) if eta[i] > 0.0 else exp(eta[i])
             mean = (1.0 if eta[i] > 0.0 else small) / (1.0 + small)
             rest = (small if eta[i] > 0.0 else 1.0) / (1.0 + small)
-            slope = aux[0] * mean * rest
-            out[i] = slope * slope * (trigamma(mean * aux[0]) + trigamma(rest * aux[0]))
+            # (phi mean rest)² (trigamma(a) + trigamma(b)), where neither factor overflows.
+            out[i] = (rest * rest * squared_trigamma(mean * aux[0]) + mean * mean * squared_trigamma(rest * aux[0]))
             if rows.weight != NULL:
                 out[i] *= rows.weight[i]
 
@@ -328,7 +338,9 @@ cdef class Beta(PositiveFamily):
     def _shapes(self, eta, aux):
         from scipy.special import expit
         phi = np.asarray(aux["precision"], dtype=np.float64)
-        return expit(eta) * phi, expit(-np.asarray(eta)) * phi
+        # Far out a shape underflows, and no beta distribution has the shape 0.
+        least = np.finfo(np.float64).tiny
+        return np.maximum(expit(eta) * phi, least), np.maximum(expit(-np.asarray(eta)) * phi, least)
 
     def variance(self, eta, aux, extra=None):
         """Return mean (1 - mean)/(1 + precision)."""

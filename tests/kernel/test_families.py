@@ -105,6 +105,24 @@ def test_curvature_is_fishers_information(name):
         assert abs(score.mean()) < 4.0 * score.std() / np.sqrt(n)
 
 
+@pytest.mark.parametrize("eta", [-1e8, -1e4, -1000.5, -999.5, -400.0])
+def test_curvature_of_probit_rows_far_out(eta):
+    """-(log Phi)'' = 1 - 1/eta² + 6/eta⁴ - 50/eta⁶ + ..., from Mills' ratio."""
+    _, found = Bernoulli("probit").value_and_curvature(np.ones(1), np.array([eta]))
+    t = 1.0 / mp.mpf(eta) ** 2
+    assert found[0] == pytest.approx(float(1 - t + 6 * t**2 - 50 * t**3), rel=2e-10)
+
+
+@pytest.mark.parametrize("eta", [-800.0, -360.0, -40.0, 0.3, 40.0, 360.0, 800.0])
+@pytest.mark.parametrize("phi", [1e-3, 3.0, 1e8])
+def test_curvature_of_beta_rows(eta, phi):
+    """Fisher's information (phi m (1 - m))² (psi'(phi m) + psi'(phi (1 - m))), also where trigamma overflows."""
+    m, rest = 1 / (1 + mp.exp(-eta)), 1 / (1 + mp.exp(eta))
+    true = (phi * m * rest) ** 2 * (mp.psi(1, phi * m) + mp.psi(1, phi * rest))
+    _, found = CASES["beta"].family.value_and_curvature(np.array([0.3]), np.array([eta]), [phi])
+    assert found[0] == pytest.approx(float(true), rel=1e-12)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_weights_multiply(name):
     case = CASES[name]

@@ -110,7 +110,7 @@ def test_quantiles(name):
 
 @EVERY
 def test_draws(name):
-    """Means of what is drawn, of its square and of its distribution function, by their z-scores."""
+    """Shares of draws below the mean and below two quantiles, by their z-scores."""
     family, aux, extra, distribution = CASES[name]
     rng, n = np.random.default_rng(1), 40_000
     for eta in ETA:
@@ -160,6 +160,74 @@ def test_deviances_are_those_of_scikit_learn():
     )
     large = NegativeBinomial().deviance(y, mean, {"phi": 1e9}).mean()
     assert large == pytest.approx(metrics.mean_poisson_deviance(y, mean), rel=1e-6)
+
+
+def test_deviances_are_twice_the_gap_to_the_best_density():
+    rng = np.random.default_rng(4)
+    y, eta = rng.normal(size=30), rng.normal(size=30)
+    p = expit(eta)
+    k, share = rng.binomial(12, 0.4, 30).astype(float), rng.uniform(0.05, 0.95, 30)
+    best = np.where((k == 0) | (k == M), 0.0, stats.binom(12, k / M).logpmf(k))
+    cases = (
+        (StudentT(), {"sigma": 0.7, "df": 4.5}, None, y, eta, stats.t(4.5, y, 0.7).logpdf(y)),
+        (Laplace(), {"scale": 0.7}, None, y, eta, stats.laplace(y, 0.7).logpdf(y)),
+        (Binomial(), {}, M, k, M * p, best),
+        (
+            Beta(),
+            {"precision": 3.1},
+            None,
+            share,
+            p,
+            stats.beta(3.1 * share, 3.1 - 3.1 * share).logpdf(share),
+        ),
+    )
+    for family, aux, extra, observed, mean, top in cases:
+        gap = 2.0 * (top - family.logpdf(observed, eta, aux, extra))
+        np.testing.assert_allclose(family.deviance(observed, mean, aux, extra), gap, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("eta", [30.0, 37.0, 40.0, 100.0, 300.0])
+@pytest.mark.parametrize(("family", "aux"), [(Poisson(), {}), (NegativeBinomial(), {"phi": 2.0})], ids=repr)
+def test_quantiles_of_counts_that_no_integer_holds(family, aux, eta):
+    """From 2^53 on whole numbers are further apart than one: the search must end, at the quantile of the limit."""
+    found = family.quantile(np.array([0.1, 0.5, 0.9]), np.full(3, eta), aux)
+    shape = aux.get("phi")
+    limit = np.ones(3) if shape is None else stats.gamma(shape, scale=1 / shape).ppf([0.1, 0.5, 0.9])
+    np.testing.assert_allclose(found / np.exp(eta), limit, rtol=1e-5)
+
+
+def test_inverse_gaussian_close_to_its_normal_limit():
+    """With a shape far above the mean the standardised response is normal; 1e-10 is the size of what is left."""
+    z = np.linspace(-3.0, 3.0, 7)
+    for shape in (1e18, 1e20):
+        y = np.exp(z / np.sqrt(shape))
+        low = np.sqrt(shape / y) * (y - 1.0)
+        found = InverseGaussian().cdf(y, 0.0, {"shape": shape})
+        np.testing.assert_allclose(found, stats.norm.cdf(low), atol=1e-9)
+
+
+def test_inverse_gaussian_close_to_its_levy_limit():
+    """With a mean far above the shape the response is shape/Z², Z standard normal."""
+    rng, n = np.random.default_rng(5), 40_000
+    levy = stats.levy(scale=2.0)
+    for eta in (40.0, 300.0, 800.0):
+        y = InverseGaussian().draw(rng, np.full(n, eta), {"shape": 2.0})
+        for q in (0.1, 0.5, 0.9):
+            assert abs((y <= levy.ppf(q)).mean() - q) < 4.5 * np.sqrt(q * (1.0 - q) / n)
+        np.testing.assert_allclose(InverseGaussian().cdf(levy.ppf(0.3), eta, {"shape": 2.0}), 0.3, rtol=1e-7)
+
+
+@pytest.mark.parametrize("eta", [-800.0, 800.0])
+def test_predictions_where_a_mean_underflows(eta):
+    rng = np.random.default_rng(6)
+    draws = Beta().draw(rng, np.full(50, eta), {"precision": 3.0})
+    np.testing.assert_array_equal(draws, float(eta > 0.0))
+    assert Beta().quantile(0.5, eta, {"precision": 3.0}) == pytest.approx(float(eta > 0.0), abs=1e-300)
+    tiny = InverseGaussian().draw(rng, np.full(50, -800.0), {"shape": 2.0})
+    assert np.all((tiny >= 0.0) & (tiny < 1e-290))
+    assert InverseGaussian().cdf(0.5, -800.0, {"shape": 2.0}) == 1.0
+    found = InverseGaussian().quantile(0.3, eta, {"shape": 2.0})
+    assert found == pytest.approx(stats.levy(scale=2.0).ppf(0.3) if eta > 0.0 else 0.0, rel=1e-9, abs=1e-290)
 
 
 def test_classes():
