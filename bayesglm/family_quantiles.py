@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
+from scipy.special import ndtri
 
 from bayesglm.kernel.family import Family
 
-#: Every so many draws are enough to find out roughly where a quantile is.
-_THINNED = 16
-_LEAST = 64
-#: Of the bracket, relative to the distance of the first guess from its neighbours: quantiles are this accurate.
-_TOLERANCE = 1e-10
-_MAX_ITERATIONS = 100
+#: About so many of the draws are enough to find out roughly where a quantile is.
+_FEW = 64
+#: Accuracy of the first guess and of the quantile, as differences of Phi^-1(F): in local standard deviations.
+_ROUGH, _TOLERANCE = 1e-2, 1e-10
+#: Probabilities are computed to about this many units of rounding.
+_ROUNDING = 8.0 * np.finfo(np.float64).eps
+#: Furthest that a distribution function within rounding of 0 or 1 is taken to be from its target.
+_FURTHEST = 10.0
+_MAX_ITERATIONS = 200
 
 
 def mixture_quantile(
@@ -45,84 +48,91 @@ def mixture_quantile(
         if level == 1.0:
             return np.full(len(eta), np.inf) if family.takes_exposure else ends.max(axis=1)
         return np.maximum(ends.min(axis=1), 0.0) if family.discrete else ends.min(axis=1)
-    step = max(1, min(_THINNED, eta.shape[1] // _LEAST))
-    some = {name: values[::step] for name, values in aux.items()}
-    # The mixture's quantile lies between those of its components.
-    found = np.asarray(family.quantile(level, eta[:, ::step], some, extra))
-    low, high = found.min(axis=1), found.max(axis=1)
-    low, high = _root(family, level, eta[:, ::step], some, extra, low, high, 1e-3)
-    width = (
-        np.maximum(high - low, 1.0)
-        if family.discrete
-        else np.maximum(high - low, 1e-3 * np.abs(high) + 1e-300)
-    )
-    low, high = _bracket(family, level, eta, aux, extra, low, high, width)
-    return _root(family, level, eta, aux, extra, low, high, _TOLERANCE)[1]
-
-
-def _reached(
-    family: Family, level: float, y: np.ndarray, eta: np.ndarray, aux: Any, extra: np.ndarray | None
-) -> np.ndarray:
-    """Return how much of the mixture lies at or below y beyond ``level``, shape (m,)."""
-    below = np.asarray(family.cdf(y[:, np.newaxis], eta, aux, extra))
-    return below.mean(axis=1) - level
-
-
-def _bracket(
-    family: Family,
-    level: float,
-    eta: np.ndarray,
-    aux: Any,
-    extra: np.ndarray | None,
-    low: np.ndarray,
-    high: np.ndarray,
-    width: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Widen an interval until the quantile lies in it: not reached at its lower end, reached at its upper one."""
-    low, high, width = low - width, high + width, width.copy()
-    for _ in range(_MAX_ITERATIONS):
-        above = _reached(family, level, low, eta, aux, extra) >= 0.0
-        below = _reached(family, level, high, eta, aux, extra) < 0.0
-        if not (above.any() or below.any()):
-            break
-        width *= 2.0
-        high, low = (
-            np.where(above, low, np.where(below, high + width, high)),
-            np.where(above, low - width, np.where(below, high, low)),
-        )
-    return low, high
+    few = slice(None, None, max(1, eta.shape[1] // _FEW))
+    some, few_aux = eta[:, few], {name: values[few] for name, values in aux.items()}
+    # The quantile of those few lies between those of its components.
+    with np.errstate(over="ignore", invalid="ignore"):
+        each = np.asarray(family.quantile(level, some, few_aux, extra))
+    low, high = each.min(axis=1), each.max(axis=1)
+    result = high.copy()
+    # Components whose quantiles have overflown leave nothing to search.
+    positive = not family.discrete and bool(np.all(family.quantile(0.0, some, few_aux, extra) == 0.0))
+    rows = np.flatnonzero(np.isfinite(low) & np.isfinite(high) & (~positive | (low > 0.0)))
+    if rows.size:
+        own = None if extra is None else extra[rows]
+        # Positive numbers are looked for by their logarithms, however close to zero they are.
+        each, low, high = (np.log(a[rows]) if positive else a[rows] for a in (each, low, high))
+        start, width = each.mean(axis=1), np.maximum(high - low, 1e-3 * np.abs(high) + 1e-300)
+        start, slope = _root(family, level, some[rows], few_aux, own, start, 1.0 / width, _ROUGH, positive)
+        found, _ = _root(family, level, eta[rows], aux, own, start, slope, _TOLERANCE, positive)
+        result[rows] = np.exp(found) if positive else found
+    return result
 
 
 def _root(
     family: Family,
     level: float,
     eta: np.ndarray,
-    aux: Any,
+    aux: Mapping[str, np.ndarray],
     extra: np.ndarray | None,
-    low: np.ndarray,
-    high: np.ndarray,
+    start: np.ndarray,
+    slope: np.ndarray,
     tolerance: float,
+    positive: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Narrow a bracket down: by false position, halving where that is slow; whole numbers for a discrete family."""
-    low, high = low.copy(), high.copy()
-    if family.discrete:
-        low, high = np.floor(low) - 1.0, np.ceil(high)
-    at_low = _reached(family, level, low, eta, aux, extra)
-    at_high = _reached(family, level, high, eta, aux, extra)
-    first = high - low
-    for i in range(_MAX_ITERATIONS):
-        scale = 1.0 if family.discrete else tolerance * first + 4.0 * np.spacing(np.abs(high))
-        if np.all(high - low <= scale):
-            break
-        with np.errstate(divide="ignore", invalid="ignore"):
-            share = -at_low / (at_high - at_low)
-        # Every third step halves, so that a flat end cannot hold the other one for long.
-        share = np.where((i % 3 == 2) | ~np.isfinite(share), 0.5, np.clip(share, 0.02, 0.98))
-        middle = low + share * (high - low)
-        if family.discrete:
-            middle = np.clip(np.floor(middle), low + 1.0, np.maximum(high - 1.0, low + 1.0))
-        value = _reached(family, level, middle, eta, aux, extra)
-        up = value >= 0.0
-        low, at_low = np.where(up, low, middle), np.where(up, at_low, value)
-        high, at_high = np.where(up, np.minimum(middle, high), high), np.where(up, value, at_high)
-    return low, high
+    """Solve Phi^-1(F(y)) = Phi^-1(level) by secants inside a bracket; return roots and slopes, each (m,).
+
+    In y or, if ``positive``, in log(y), which ``start`` and roots then are.
+
+    For one normal distribution the left side is a straight line; predictive mixtures are close to that, and a few
+    steps do. A step that leaves the bracket, or every third one while it is slow, is replaced by halving. Rows leave
+    when they are done, so that what is found for one does not depend on the others.
+    """
+    target = float(ndtri(level))
+    # What rounding of F means on this scale, which limits the accuracy of upper tails.
+    noise = _ROUNDING * level * np.sqrt(2.0 * np.pi) * np.exp(0.5 * target * target)
+    good = max(tolerance, noise)
+    whole = family.discrete
+    x = np.maximum(np.ceil(start), 0.0) if whole else start
+    low = np.full(len(x), -1.0 if whole else -np.inf)
+    high = np.full(len(x), np.inf)
+    before, gap_before = np.full(len(x), np.nan), np.full(len(x), np.nan)
+    reach = 2.0 / slope
+    result, slopes = x.copy(), slope.copy()
+    index = np.arange(len(x))
+    with np.errstate(all="ignore"):
+        for i in range(_MAX_ITERATIONS):
+            y = np.exp(x) if positive else x
+            below = np.asarray(family.cdf(y[:, np.newaxis], eta, aux, extra)).mean(axis=1)
+            gap = np.clip(ndtri(below) - target, -_FURTHEST, _FURTHEST)
+            reached = below >= level
+            high, low = np.where(reached, x, high), np.where(reached, low, x)
+            steeper = (gap - gap_before) / (x - before)
+            slope = np.where(np.isfinite(steeper) & (steeper > 0.0), steeper, slope)
+            step = np.clip(-gap / slope, -reach, reach)
+            if whole:
+                done = (high - low <= 1.0) | np.isnan(gap)
+                ahead = np.clip(np.ceil(x + step), low + 1.0, high - 1.0)
+            else:
+                done = np.abs(gap) <= good
+                done |= (high - low <= 4.0 * np.spacing(np.abs(x))) | np.isnan(gap)
+                ahead = x + step
+            middle = low + 0.5 * (high - low)
+            slow = (i % 3 == 2) & (np.abs(gap) > 0.1 * np.abs(gap_before))
+            halve = np.isfinite(middle) & (slow | ~((low < ahead) & (ahead < high)))
+            ahead = np.where(halve, np.floor(middle) if whole else middle, ahead)
+            if whole:
+                result[index] = np.where(np.isnan(gap), np.nan, np.where(done, high, ahead))
+            else:
+                result[index] = np.where(np.isnan(gap), np.nan, np.where(done, x, ahead))
+            slopes[index] = slope
+            if done.all():
+                break
+            kept = ~done
+            reach = np.maximum(reach, 2.0 * np.abs(ahead - x))
+            before, gap_before, x = x[kept], gap[kept], ahead[kept]
+            index, low, high, slope, reach = index[kept], low[kept], high[kept], slope[kept], reach[kept]
+            if not kept.all():
+                eta = eta[kept]
+                extra = None if extra is None else extra[kept]
+    return result, slopes
