@@ -302,7 +302,9 @@ cdef class StudentT(RealFamily):
     def quantile(self, q, eta, aux, extra=None):
         """Return the value with cdf q."""
         from scipy.special import stdtrit
-        return eta + aux["sigma"] * stdtrit(self._df(aux), q)
+        # SciPy's quantile of level 0 is plus infinity.
+        z = np.copysign(stdtrit(self._df(aux), q), np.asarray(q, dtype=np.float64) - 0.5)
+        return eta + aux["sigma"] * z
 
     def draw(self, rng, eta, aux, extra=None):
         """Draw numbers."""
