@@ -12,6 +12,7 @@ from bayesglm.family_rows import FamilyRows
 from bayesglm.inference.sampling import seed_sequence
 from bayesglm.posterior_access import PREDICTIVE_STREAM, PosteriorAccess
 from bayesglm.report import SummaryTable
+from bayesglm.row_arguments import refuse_lost_trials
 from bayesglm.validation import check_bool, check_fraction, check_memory, check_weights
 
 
@@ -56,6 +57,7 @@ class FamilyAccess(FamilyRows, PosteriorAccess):
         """
         rows, observed = self._rows_and_response(X, y)
         offset, extra = self._row_arguments(X, rows.shape[0], row_arguments)
+        refuse_lost_trials(self._family, observed, extra)
         weights = check_weights(sample_weight, rows.shape[0])
         check_bool(prior, "prior")
         kept = np.isfinite(observed)

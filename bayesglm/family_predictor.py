@@ -167,8 +167,7 @@ class FamilyPredictor(RegressorMixin, FamilyRows):
         offset, exposure, trials, standard_error : array-like of shape (n,), float or str, optional
             As in `fit`.
         """
-        rows, observed = self._rows_and_response(X, y)
-        _, offset, extra = self._new_rows(X, (offset, exposure, trials, standard_error), rows)
+        rows, observed, offset, extra = self._observed_rows(X, y, (offset, exposure, trials, standard_error))
         return family_prediction.crps(self._source(), rows, observed, offset, extra)
 
     def score(
@@ -196,8 +195,7 @@ class FamilyPredictor(RegressorMixin, FamilyRows):
         offset, exposure, trials, standard_error : array-like of shape (n,), float or str, optional
             As in `fit`.
         """
-        rows, observed = self._rows_and_response(X, y)
-        _, offset, extra = self._new_rows(X, (offset, exposure, trials, standard_error), rows)
+        rows, observed, offset, extra = self._observed_rows(X, y, (offset, exposure, trials, standard_error))
         family, source = self._family, self._source()
         fitted = family_prediction.moments(source, rows, offset, extra, "mean")[0]
         kept = np.isfinite(observed) & np.isfinite(fitted)

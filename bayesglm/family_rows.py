@@ -11,7 +11,7 @@ from bayesglm.family_prediction import FamilySource
 from bayesglm.formula import FormulaDesign
 from bayesglm.kernel.family import Family
 from bayesglm.predictor import read_rows, read_rows_and_response
-from bayesglm.row_arguments import ROW_ARGUMENTS, named_columns, row_arguments
+from bayesglm.row_arguments import ROW_ARGUMENTS, named_columns, refuse_lost_trials, row_arguments
 
 
 class FamilyRows:
@@ -46,8 +46,7 @@ class FamilyRows:
         -------
         ndarray of shape (n,)
         """
-        rows, observed = self._rows_and_response(X, y)
-        _, offset, extra = self._new_rows(X, (offset, exposure, trials, standard_error), rows)
+        rows, observed, offset, extra = self._observed_rows(X, y, (offset, exposure, trials, standard_error))
         return family_prediction.log_density(self._source(), rows, observed, offset, extra)
 
     # -- inside --------------------------------------------------------------------------------------
@@ -83,3 +82,10 @@ class FamilyRows:
         rows = self._rows(X) if rows is None else rows
         offset, extra = self._row_arguments(X, rows.shape[0], dict(zip(ROW_ARGUMENTS, given, strict=True)))
         return rows, offset, extra
+
+    def _observed_rows(self, X: Any, y: Any, given: tuple[Any, ...]) -> tuple[Any, np.ndarray, Any, Any]:
+        """Return design matrix, response (n,), offset and extra of rows that have been observed."""
+        rows, observed = self._rows_and_response(X, y)
+        _, offset, extra = self._new_rows(X, given, rows)
+        refuse_lost_trials(self._family, observed, extra)
+        return rows, observed, offset, extra

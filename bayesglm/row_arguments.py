@@ -116,6 +116,18 @@ def row_arguments(
     return total, extra
 
 
+def refuse_lost_trials(family: Family, observed: np.ndarray, extra: np.ndarray | None) -> None:
+    """Refuse numbers of successes above one where no trials are given: nothing could be said of them."""
+    if family.extra != "trials" or extra is not None:
+        return
+    wrong = np.flatnonzero(observed > 1.0)
+    if wrong.size:
+        raise ValueError(
+            f"trials is missing: without it every row has one trial, but y has {observed[wrong[0]]:g} successes in "
+            f"row {wrong[0]}; give the number of trials of every row."
+        )
+
+
 def refuse_missing(given: Mapping[str, Any], kept: np.ndarray | None) -> None:
     """Refuse NaN in what was brought to a fit; ``kept`` are the rows that are used, None: all."""
     for name, value in given.items():

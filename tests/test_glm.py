@@ -134,6 +134,17 @@ def test_exposure_is_an_offset_of_its_logarithm():
     assert third.score(FRAME) > 0.3
 
 
+def test_successes_without_their_trials_are_refused():
+    """As one trial a row they would be impossible, and the answers minus infinity or NaN."""
+    model = BayesianGLM(family="binomial", chains=1, draws=50, random_state=0)
+    model.fit(X, FRAME["s"], trials=FRAME["trials"])
+    for method in (model.score, model.crps, model.log_predictive_density, model.to_arviz):
+        with pytest.raises(ValueError, match="trials is missing"):
+            method(X, FRAME["s"])
+    assert np.isfinite(model.score(X, FRAME["s"] > 0))
+    assert 0.0 < model.score(X, FRAME["s"], trials=FRAME["trials"]) < 1.0
+
+
 def test_formula_with_trials_and_missing_values():
     frame = FRAME.copy()
     frame.loc[[3, 8], "a"] = np.nan
