@@ -36,13 +36,18 @@ ORDER = [
     ["bayesglm.model_data"],
     ["bayesglm.parameter_data"],
     ["bayesglm.predictor", "bayesglm.posterior_access", "bayesglm.callbacks", "bayesglm.priors"],
-    ["bayesglm.formula_data", "bayesglm.archive", "bayesglm.prior_data", "bayesglm.generator_data"],
+    [
+        "bayesglm.formula_data",
+        "bayesglm.archive",
+        "bayesglm.prior_data",
+        "bayesglm.generator_data",
+        "bayesglm.family_prediction",
+    ],
     [
         "bayesglm.arviz_export",
         "bayesglm.report",
         "bayesglm.crps",
         "bayesglm.formula",
-        "bayesglm.family_prediction",
     ],
     [
         "bayesglm.families",

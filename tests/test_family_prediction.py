@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from scipy import sparse
+from scipy import sparse, stats
+from scipy.special import ive
 
 from bayesglm import family_prediction
 from bayesglm.crps import crps as normal_crps
@@ -132,14 +133,64 @@ def test_crps_against_its_integral(name):
         below = np.array([family.cdf(x, *components(source, i, extra)).mean() for x in at])
         gap = (below - (at >= y[i])) ** 2
         true = gap.sum() if family.discrete else np.trapezoid(gap, at)
-        assert found[i] == pytest.approx(true, rel=0.02)
+        assert found[i] == pytest.approx(true, rel=1e-6 if family.discrete else 0.02)
 
 
-def test_crps_of_normal_noise_agrees_with_the_exact_one():
+def test_crps_of_one_poisson_distribution():
+    """E|Y - y| - E|Y - Y'|/2, the latter by Bessel functions; beyond 256 counts by points."""
+    for rate, accuracy in ((0.01, 1e-12), (7.0, 1e-12), (150.0, 1e-10), (5000.0, 0.01)):
+        source = FamilySource(Poisson(), np.zeros((40, 1)), np.full(40, np.log(rate)), {})
+        for y in (0.0, np.ceil(rate), np.ceil(3.0 * rate) + 2.0):
+            cdf, pmf = stats.poisson(rate).cdf(y), stats.poisson(rate).pmf(np.floor(y))
+            spread = 2.0 * rate * (ive(0, 2.0 * rate) + ive(1, 2.0 * rate))
+            true = (y - rate) * (2.0 * cdf - 1.0) + 2.0 * rate * pmf - 0.5 * spread
+            found = family_prediction.crps(source, np.ones((1, 1)), np.array([y]))
+            assert found[0] == pytest.approx(true, rel=accuracy)
+
+
+@pytest.mark.parametrize("error", [None, np.linspace(0.0, 2.0, N)])
+def test_crps_of_normal_noise_agrees_with_the_exact_one(error):
     source = FamilySource(Gaussian(), COEF, INTERCEPT, {"sigma": AUX["sigma"]})
     y = X[:, 0] + 1.0
-    other = normal_crps(DrawSource(COEF, INTERCEPT, AUX["sigma"]), X, y)
-    np.testing.assert_allclose(family_prediction.crps(source, X, y), other, rtol=0.01)
+    found = family_prediction.crps(source, X, y, None, error)
+    for i in range(N):
+        sigma = np.hypot(AUX["sigma"], 0.0 if error is None else error[i])
+        other = normal_crps(DrawSource(COEF, INTERCEPT, sigma), X[i : i + 1], y[i : i + 1])
+        assert found[i] == pytest.approx(other[0], rel=1e-12)
+
+
+def test_quantiles_in_a_gap_between_modes():
+    """Where the distribution function is nearly flat a small distance from the level is no small one from the root."""
+    far = np.where(np.arange(S) % 4 == 0, 50.0, 0.0)
+    source = FamilySource(Gaussian(), np.zeros((S, 1)), far, {"sigma": np.ones(S)})
+    found = family_prediction.quantiles(source, np.ones((1, 1)), [0.3, 0.7499999, 0.7500001, 0.9])[0]
+    true = [*stats.norm.ppf([0.4, 0.7499999 / 0.75]), *50.0 + stats.norm.ppf([4e-7, 0.6])]
+    np.testing.assert_allclose(found, true, rtol=1e-4)
+
+
+def test_quantiles_close_to_zero_keep_their_digits():
+    """Of one component the quantiles are its own, however small."""
+    q = [1e-9, 0.01, 0.5, 0.999]
+    for family, aux in (
+        (Gamma(), {"shape": 0.1}),
+        (InverseGaussian(), {"shape": 0.2}),
+        (Beta(), {"precision": 0.4}),
+    ):
+        draws = {name: np.full(80, value) for name, value in aux.items()}
+        source = FamilySource(family, np.zeros((80, 1)), np.full(80, -0.5), draws)
+        found = family_prediction.quantiles(source, np.ones((1, 1)), q)[0]
+        true = np.array([float(family.quantile(level, -0.5, aux)) for level in q])
+        np.testing.assert_allclose(found, true, rtol=1e-8)
+
+
+def test_what_overflows_is_infinite():
+    source = FamilySource(Poisson(), np.ones((S, 1)), INTERCEPT, {})
+    rows = np.array([[800.0], [1.0]])
+    mean, sd = family_prediction.moments(source, rows)
+    assert np.isinf(mean[0])
+    assert np.isinf(sd[0])
+    assert family_prediction.quantiles(source, rows, 0.5)[0] == np.inf
+    assert np.isfinite([mean[1], sd[1]]).all()
 
 
 @EVERY
@@ -179,7 +230,7 @@ def test_rows_are_on_their_own(name):
         assert np.isfinite(np.delete(whole, 4, axis=0)).all()
         if call(X, OFFSET, extra, y).shape != (N, 7):
             one = call(X[6:7], OFFSET[6:7], None if extra is None else extra[6:7], y[6:7])
-            np.testing.assert_allclose(whole[6], one[0], rtol=1e-12)
+            np.testing.assert_allclose(whole[6], one[0], rtol=1e-13)
 
 
 @EVERY
@@ -217,6 +268,13 @@ def test_classes():
     for k in range(4):
         error = np.sqrt(found[:, k] * (1 - found[:, k]) / (100 * S))
         assert np.all(np.abs((drawn == k).mean(axis=0) - found[:, k]) < 4.5 * error)
+
+
+def test_ends_of_noise_without_bounds():
+    for name in ("gaussian", "student t", "laplace"):
+        source = setting(name)[1]
+        found = family_prediction.quantiles(source, X[:1], [0.0, 1.0])
+        assert np.array_equal(found, [[-np.inf, np.inf]]), name
 
 
 @pytest.mark.parametrize("q", [0.0, 1.0])
