@@ -108,12 +108,12 @@ def test_the_shape_is_that_of_arviz():
     if int(metadata.version("arviz").split(".")[0]) >= 1:
         from arviz_stats.base import array_stats
 
-        other = array_stats.psislw(-weights)[1]  # 1.x takes the log likelihood of which weights are the inverse
+        # 1.x takes the log likelihood, of which weights are the inverse, and a tail of another length.
+        assert pareto_k(weights) == pytest.approx(float(array_stats.psislw(-weights)[1]), abs=0.02)
     else:
         from arviz import psislw
 
-        other = psislw(weights.copy())[1]
-    assert pareto_k(weights) == pytest.approx(float(other), abs=1e-6)
+        assert pareto_k(weights) == pytest.approx(float(psislw(weights.copy())[1]), abs=1e-6)
 
 
 def test_weights_without_a_tail():
