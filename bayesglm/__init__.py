@@ -1,6 +1,6 @@
 """Bayesian regression for people who know scikit-learn: fit, predict, and the full posterior."""
 
-from bayesglm import families, metrics, model_selection
+from bayesglm import families, metrics, model_selection, testing
 from bayesglm._version import __version__
 from bayesglm.classification import BayesianLogisticRegression
 from bayesglm.glm import BayesianGLM
@@ -54,4 +54,5 @@ __all__ = [
     "load",
     "metrics",
     "model_selection",
+    "testing",
 ]

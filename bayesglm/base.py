@@ -17,7 +17,7 @@ from bayesglm.formula_names import list_names
 from bayesglm.inference.gaussian import NotIdentifiedError
 from bayesglm.inference.moments import Moments, gather, merge
 from bayesglm.inference.posterior import JointPosterior, Posterior
-from bayesglm.inference.prior_set import resolve
+from bayesglm.inference.prior_set import PriorSet, resolve
 from bayesglm.inference.route import Route
 from bayesglm.inference.sampling import Settings, seed_sequence
 from bayesglm.inference.sufficient import Summary, summaries
@@ -324,11 +324,9 @@ class BayesianRegressor(CallbackSupportMixin, Fitting, PosteriorPredictor, Poste
             self.intercept_ = float(level[0])
         self.rank_, self._x_mean = found[0].rank, found[0].x_mean
 
-    def _sample_one(
-        self, summary: Summary, settings: Settings, seeds: Any, report: Callable[[float], None] | None
-    ) -> tuple[Route, Posterior]:
-        """Bind the priors of one response and sample its posterior."""
-        priors = resolve(
+    def _bound_priors(self, summary: Summary) -> PriorSet:
+        """Bind the priors of one response to its scale; `bayesglm.testing` puts priors that stay in its place."""
+        return resolve(
             summary,
             self._features,
             self._terms,
@@ -339,6 +337,12 @@ class BayesianRegressor(CallbackSupportMixin, Fitting, PosteriorPredictor, Poste
             center=self.center,
             positive=self.positive,
         )
+
+    def _sample_one(
+        self, summary: Summary, settings: Settings, seeds: Any, report: Callable[[float], None] | None
+    ) -> tuple[Route, Posterior]:
+        """Bind the priors of one response and sample its posterior."""
+        priors = self._bound_priors(summary)
         try:
             route = Route(summary, priors)
         except NotIdentifiedError as error:

@@ -17,6 +17,7 @@ from bayesglm.formula_names import list_names
 from bayesglm.inference.family_priors import resolve_family
 from bayesglm.inference.general_route import GeneralRoute, UndeterminedError
 from bayesglm.inference.posterior import Posterior
+from bayesglm.inference.prior_set import PriorSet
 from bayesglm.inference.regression_data import RegressionData, regression_data
 from bayesglm.inference.sampling import seed_sequence
 from bayesglm.kernel.family import Family
@@ -142,17 +143,7 @@ class FamilyModel(CallbackSupportMixin, Fitting, FamilyAccess, Saving):
                 intercept=self._wants_intercept(),
                 dtype=dtype,
             )
-            priors = resolve_family(
-                data,
-                self._features,
-                self._terms,
-                prior=self.prior,
-                prior_scale=self.prior_scale,
-                intercept_prior=self.intercept_prior,
-                aux_priors=self._aux_priors(),
-                center=self.center,
-                positive=self.positive,
-            )
+            priors = self._bound_priors(data)
             try:
                 route = GeneralRoute(data, priors, sampler)
             except UndeterminedError as error:
@@ -175,6 +166,20 @@ class FamilyModel(CallbackSupportMixin, Fitting, FamilyAccess, Saving):
         ):
             return EXACT_FIT
         return family.remark(rows.y)
+
+    def _bound_priors(self, data: RegressionData) -> PriorSet:
+        """Bind the priors to the data's scale; `bayesglm.testing` puts priors that stay in its place."""
+        return resolve_family(
+            data,
+            self._features,
+            self._terms,
+            prior=self.prior,
+            prior_scale=self.prior_scale,
+            intercept_prior=self.intercept_prior,
+            aux_priors=self._aux_priors(),
+            center=self.center,
+            positive=self.positive,
+        )
 
     # -- what subclasses say -------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ ROOT = PACKAGE.parent
 ORDER = [
     # estimators
     ["bayesglm"],
-    ["bayesglm.model_file"],
+    ["bayesglm.model_file", "bayesglm.testing"],
     [
         "bayesglm.linear",
         "bayesglm.glm",
@@ -45,6 +45,7 @@ ORDER = [
     ],
     [
         "bayesglm.arviz_export",
+        "bayesglm.calibration",
         "bayesglm.report",
         "bayesglm.crps",
         "bayesglm.formula",

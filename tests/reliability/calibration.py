@@ -1,0 +1,243 @@
+"""Calibrate every family and every prior, and write docs/calibration.md with its pictures.
+
+python -m tests.reliability.calibration [--simulations 1000] [--jobs 2] [--only NAME] [--write docs]
+
+Each line is one model at its own priors: `bayesglm.testing.simulation_based_calibration` of all its parameters and
+its likelihood, `bayesglm.testing.predictive_coverage` of new observations.
+"""
+
+import argparse
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bayesglm import (
+    R2D2,
+    BayesianGammaRegressor,
+    BayesianGLM,
+    BayesianLinearRegression,
+    BayesianLogisticRegression,
+    BayesianNegativeBinomialRegressor,
+    BayesianPoissonRegressor,
+    BayesianRobustRegression,
+    Cauchy,
+    Exponential,
+    Gamma,
+    HalfCauchy,
+    HalfNormal,
+    Horseshoe,
+    InverseGamma,
+    Laplace,
+    Normal,
+    StudentT,
+    families,
+)
+from bayesglm.testing import Calibration, predictive_coverage, simulation_based_calibration
+
+N = 40
+RNG = np.random.default_rng(11)
+X = RNG.normal(size=(N, 3)) @ np.array([[1.0, 0.6, 0.0], [0.0, 0.8, 0.0], [0.0, 0.0, 10.0]]) + [
+    1.0,
+    0.0,
+    50.0,
+]
+WIDE = np.random.default_rng(12).normal(size=(N, 8))
+TRIALS = RNG.integers(1, 12, N).astype(float)
+EXPOSURE = RNG.uniform(0.5, 4.0, N)
+ERRORS = RNG.uniform(0.2, 1.5, N)
+WEIGHTS = RNG.uniform(0.2, 5.0, N)
+LINE = RNG.normal(size=N)  # a response that default priors are bound to
+COUNTS = RNG.poisson(3.0, N).astype(float)
+POSITIVE = RNG.gamma(2.0, 1.5, N)
+YES_NO = (RNG.random(N) < 0.4).astype(float)
+CLASSES = RNG.integers(0, 3, N)
+SHARES = RNG.beta(2.0, 3.0, N)
+MODERATE = {"prior": Normal(0, 0.5, autoscale=True), "intercept_prior": Normal(0, 0.5)}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model with a response to bind its priors to, and what its rows bring."""
+
+    model: Any
+    y: np.ndarray = field(default_factory=lambda: LINE)
+    X: np.ndarray = field(default_factory=lambda: X)
+    rows: dict[str, Any] = field(default_factory=dict)
+
+
+def linear(**settings: Any) -> BayesianLinearRegression:
+    return BayesianLinearRegression(draws=500, **settings)
+
+
+def glm(family: Any, **settings: Any) -> BayesianGLM:
+    return BayesianGLM(family=family, draws=500, **{**MODERATE, **settings})
+
+
+FAMILIES = {
+    "Normal noise, known errors": Case(glm("gaussian"), rows={"standard_error": ERRORS}),
+    "Student-t noise": Case(BayesianRobustRegression(draws=500)),
+    "Student-t noise, df given": Case(glm(families.StudentT(df=3.0))),
+    "Laplace noise": Case(glm("laplace")),
+    "Bernoulli, logit, defaults": Case(BayesianLogisticRegression(draws=500), YES_NO),
+    "Bernoulli, probit": Case(glm(families.Bernoulli("probit")), YES_NO),
+    "Bernoulli, cloglog": Case(glm(families.Bernoulli("cloglog")), YES_NO),
+    "three classes": Case(BayesianLogisticRegression(draws=500, prior=Normal(0, 1, autoscale=True)), CLASSES),
+    "binomial": Case(glm("binomial"), np.minimum(COUNTS, TRIALS), rows={"trials": TRIALS}),
+    "Poisson, exposure": Case(
+        BayesianPoissonRegressor(draws=500, **MODERATE), COUNTS, rows={"exposure": EXPOSURE}
+    ),
+    "negative binomial": Case(BayesianNegativeBinomialRegressor(draws=500, **MODERATE), COUNTS),
+    "gamma": Case(BayesianGammaRegressor(draws=500, **MODERATE), POSITIVE),
+    "inverse Gaussian": Case(glm("inverse_gaussian", aux_priors={"shape": Gamma(3, 1)}), POSITIVE),
+    "beta": Case(glm("beta", aux_priors={"precision": Gamma(4, 0.2)}), SHARES),
+}
+PRIORS = {
+    "defaults": Case(linear()),
+    "Normal(0, 1), center=False": Case(
+        linear(prior=Normal(0, 1), intercept_prior=Normal(0, 1), sigma_prior=HalfCauchy(1), center=False),
+        X=WIDE,
+    ),
+    "precision weights": Case(linear(weights_type="precision"), rows={"sample_weight": WEIGHTS}),
+    "StudentT": Case(linear(prior=StudentT(3, 0, 1), sigma_prior=Exponential(1))),
+    "Cauchy": Case(linear(prior=Cauchy(0, 1), sigma_prior=InverseGamma(3, 2))),
+    "Laplace": Case(linear(prior=Laplace(0, 1), sigma_prior=Gamma(2, 2))),
+    "a prior a column": Case(linear(prior={"x0": Laplace(0, 1), "x2": Normal(0.1, 0.05)})),
+    "positive": Case(linear(positive=True)),
+    "prior_scale='learn'": Case(linear(prior_scale="learn"), X=WIDE),
+    "Horseshoe": Case(linear(prior=Horseshoe(0.2)), X=WIDE),
+    "R2D2": Case(linear(prior=R2D2(0.4, 3.0)), X=WIDE),
+    "preset rstanarm": Case(linear(prior="rstanarm")),
+    "preset bambi": Case(linear(prior="bambi")),
+    "preset arm": Case(linear(prior="arm")),
+    "Bernoulli, Cauchy": Case(
+        BayesianLogisticRegression(draws=500, prior=Cauchy(0, 1, autoscale=True)), YES_NO
+    ),
+    "Bernoulli, Laplace": Case(
+        BayesianLogisticRegression(draws=500, prior=Laplace(0, 1, autoscale=True)), YES_NO
+    ),
+    "Bernoulli, prior_scale='learn'": Case(
+        BayesianLogisticRegression(draws=500, prior_scale="learn"), YES_NO, WIDE
+    ),
+    "Bernoulli, Horseshoe": Case(BayesianLogisticRegression(draws=500, prior=Horseshoe(0.2)), YES_NO, WIDE),
+    "Poisson, positive": Case(
+        BayesianPoissonRegressor(draws=500, prior=HalfNormal(0.3, autoscale=True), positive=True), COUNTS
+    ),
+    "Poisson, R2D2": Case(BayesianPoissonRegressor(draws=500, prior=R2D2(0.4, 3.0)), COUNTS, WIDE),
+    "gamma, StudentT": Case(
+        BayesianGammaRegressor(draws=500, prior=StudentT(4, 0, 0.5, autoscale=True)), POSITIVE
+    ),
+}
+LEVELS = (0.5, 0.9)
+
+
+def calibrate(case: Case, simulations: int, jobs: int) -> tuple[Calibration, str]:
+    """Run one case; return its ranks and its line of the table without the name."""
+    started = time.perf_counter()
+    settings = {"n_simulations": simulations, "n_jobs": jobs, "random_state": 1}
+    found = simulation_based_calibration(case.model, case.X, case.y, **settings, **case.rows)
+    coverage = "- | - | -"
+    if "sample_weight" not in case.rows:
+        new = predictive_coverage(case.model, case.X, case.y, levels=LEVELS, **settings, **case.rows)
+        shares = " | ".join(f"{share:.3f}" for share in new.observed)
+        coverage = f"{shares} | {new.p_value:.3f}"
+    worst = found.names[int(found.p_values.argmin())]
+    line = (
+        f"{len(found.names)} | {found.p_value:.3f} | {found.p_values.min():.4f} ({worst}) | {coverage} | "
+        f"{len(found.refused)} | {found.n_warned}"
+    )
+    print(f"    {time.perf_counter() - started:.0f} s", flush=True)
+    return found, line
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--simulations", type=int, default=400)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--only", default="", help="run only cases whose name holds this")
+    parser.add_argument("--write", type=Path, help="directory of the page and its pictures, such as docs")
+    options = parser.parse_args()
+    tables = []
+    for title, cases in (("Families", FAMILIES), ("Priors", PRIORS)):
+        lines, results = [], {}
+        for name, case in cases.items():
+            if options.only in name:
+                results[name], line = calibrate(case, options.simulations, options.jobs)
+                lines.append(f"| {name} | {line} |")
+                print(lines[-1], flush=True)
+        tables.append((title, lines))
+        if options.write:
+            draw(results, options.write / "img" / f"calibration_{title.lower()}.png")
+    if options.write:
+        write(tables, options.write / "calibration.md", options.simulations)
+
+
+def draw(results: dict[str, Calibration], path: Path) -> None:
+    """Draw of each case the quantity whose ranks are least uniform."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    columns = 4
+    rows = -(-len(results) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(13, 2.4 * rows), squeeze=False, layout="constrained")
+    for ax in axes.flat[len(results) :]:
+        ax.set_axis_off()
+    for (name, found), ax in zip(results.items(), axes.flat, strict=False):
+        worst = int(found.p_values.argmin())
+        found.plot([found.names[worst]], axes=ax)
+        ax.set_title(f"{name}: {found.names[worst]}", fontsize="small")
+    path.parent.mkdir(exist_ok=True)
+    figure.savefig(path, dpi=80)
+
+
+def write(tables: list[tuple[str, list[str]]], path: Path, simulations: int) -> None:
+    """Write the page."""
+    parts = [PAGE.format(simulations=simulations)]
+    for title, lines in tables:
+        parts += [f"\n## {title}\n", HEADER, *lines]
+        parts += [f"\n![Distribution functions of ranks](img/calibration_{title.lower()}.png)"]
+    path.write_text("\n".join(parts) + "\n")
+
+
+HEADER = """\
+| model | quantities | p, all together | smallest p (of) | 50 % | 90 % | p, predictive | not fitted | warned |
+|---|---|---|---|---|---|---|---|---|"""
+
+PAGE = """\
+# Calibration
+
+Is a posterior what it claims to be? Draw the parameters from the prior and a response from the likelihood, fit, and
+rank the truth among the posterior draws: over many simulations the ranks are uniform, for any model, if and only if
+the computation is right (Talts, Betancourt, Simpson, Vehtari & Gelman 2018). You can ask that of your own model, at
+its own priors and rows:
+
+```python
+from bayesglm.testing import predictive_coverage, simulation_based_calibration
+
+found = simulation_based_calibration(model, X, y, random_state=0)
+print(found)  # a p-value for each parameter, and for the log likelihood
+found.plot()  # how far the ranks are from uniform, with a band that holds them 95 times out of 100
+print(predictive_coverage(model, X, y, random_state=0))  # do 90 % intervals hold 90 % of new observations?
+```
+
+`y` serves to bind priors that are in units of the data; they are then the same in all simulations. A formula with a
+frame works as well, and so do `offset`, `exposure`, `trials`, `standard_error`, and `sample_weight` as precisions. A
+flat prior is refused: nothing can be drawn from it.
+
+What follows are the package's own results, {simulations} simulations of each model, written by
+`python -m tests.reliability.calibration --simulations {simulations} --write docs`. *p, all together* is the smallest
+p-value times the number of quantities: of the many lines below one or two may well be less than 0.05, none should be
+less than 0.001. Intervals of discrete responses must cover at least what they say (of classes, exactly); the
+distribution of predictions as a whole is tested by *p, predictive*. *Not fitted* are responses that no model of the
+kind takes (all of one class, counts beyond 10^15): that depends on the response alone and does not disturb the ranks.
+The pictures show of each model the quantity with the smallest p-value."""
+
+if __name__ == "__main__":
+    main()
