@@ -193,7 +193,7 @@ def draw(results: dict[str, Calibration], path: Path) -> None:
         worst = int(found.p_values.argmin())
         found.plot([found.names[worst]], axes=ax)
         ax.set_title(f"{name}: {found.names[worst]}", fontsize="small")
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=80)
 
 
