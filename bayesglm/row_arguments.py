@@ -44,7 +44,7 @@ def named_columns(given: Mapping[str, Any], X: Any, design: Any) -> dict[str, An
             near = difflib.get_close_matches(value, columns, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"there are {list_names(columns)}."
             raise ValueError(f"{name}={value!r}: no column of that name; {hint}")
-        found[name] = np.asarray(X[value], dtype=np.float64)
+        found[name] = _as_numbers(X[value], name)
     return found
 
 
@@ -133,7 +133,7 @@ def refuse_missing(given: Mapping[str, Any], kept: np.ndarray | None) -> None:
     for name, value in given.items():
         if value is None:
             continue
-        missing = np.isnan(np.asarray(value, dtype=np.float64)).reshape(-1)
+        missing = np.isnan(_as_numbers(value, name)).reshape(-1)
         if kept is not None and len(missing) == len(kept):
             missing = missing & kept
         if missing.any():
@@ -142,10 +142,7 @@ def refuse_missing(given: Mapping[str, Any], kept: np.ndarray | None) -> None:
 
 def _numbers(value: Any, name: str, n: int) -> np.ndarray:
     """Return n numbers; infinities are refused."""
-    try:
-        found = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be numbers, one for each row; got {type(value).__name__}.") from None
+    found = _as_numbers(value, name)
     if found.ndim == 0:
         found = np.full(n, float(found))
     if found.shape not in ((n,), (n, 1)):
@@ -154,3 +151,19 @@ def _numbers(value: Any, name: str, n: int) -> np.ndarray:
     if np.any(np.isinf(found)):
         raise ValueError(f"{name} is infinite in row {int(np.argmax(np.isinf(found)))}.")
     return found
+
+
+def _as_numbers(value: Any, name: str) -> np.ndarray:
+    """Return doubles, of any shape; what would lose its meaning on the way is refused."""
+    try:
+        given = np.asarray(value)
+        if given.dtype.kind in "cmM":
+            raise TypeError("complex numbers and times have no place on the real line")
+        return np.asarray(given, dtype=np.float64)
+    except OverflowError:
+        raise ValueError(
+            f"{name} holds an integer too large for a double: divide it by a constant."
+        ) from None
+    except (TypeError, ValueError):
+        kind = getattr(value, "dtype", type(value).__name__)
+        raise TypeError(f"{name} must be real numbers, one for each row; got {kind}.") from None
