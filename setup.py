@@ -1,6 +1,8 @@
-"""Build the Cython kernels: extensions by glob, portable flags, bounds checks on request.
+"""Build the Cython kernels: extensions by glob, portable flags, bounds checks and sanitizers on request.
 
-``BAYESGLM_DEBUG=1 pip install -e .`` turns the checks of array bounds and initialisation on.
+``BAYESGLM_DEBUG=1 pip install -e .`` turns the checks of array bounds and initialisation on;
+``BAYESGLM_SANITIZE=address,undefined`` builds with GCC's sanitizers of these names (tests/reliability/sanitize.sh
+does both).
 """
 
 import os
@@ -13,6 +15,7 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 DEBUG = os.environ.get("BAYESGLM_DEBUG", "0") not in ("", "0")
+SANITIZE = os.environ.get("BAYESGLM_SANITIZE", "")
 WINDOWS = sys.platform == "win32"
 
 # numpy's normal generator is linked statically, so that a wheel keeps its stream of random numbers
@@ -22,6 +25,20 @@ NPYRANDOM = str(Path(numpy.__file__).parent / "random" / "lib")
 # No -ffast-math (it deletes the NaN tests) and no contraction into fused multiply-adds (the tests
 # compare the tree with a pure Python one bit for bit).
 COMPILE_FLAGS = ["/O2"] if WINDOWS else ["-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off"]
+
+LINK_FLAGS = []
+if SANITIZE:
+    # Undefined behaviour ends the process as a bad access does, so that no test passes over it. Functions compiled
+    # for several processors are chosen by the loader, where sanitized code cannot run yet: see _vector.h.
+    COMPILE_FLAGS += [
+        "-O1",
+        "-g",
+        "-fno-omit-frame-pointer",
+        f"-fsanitize={SANITIZE}",
+        "-fno-sanitize-recover=all",
+    ]
+    COMPILE_FLAGS += ["-DBAYESGLM_SANITIZE"]
+    LINK_FLAGS = [f"-fsanitize={SANITIZE}"]
 
 DIRECTIVES = {
     "language_level": 3,
@@ -45,6 +62,7 @@ def extension(source: str) -> Extension:
         libraries=["npyrandom"] if WINDOWS else ["npyrandom", "m"],
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
         extra_compile_args=COMPILE_FLAGS,
+        extra_link_args=LINK_FLAGS,
     )
 
 

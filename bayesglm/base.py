@@ -25,6 +25,7 @@ from bayesglm.parallel import one_blas_thread
 from bayesglm.posterior_access import PosteriorAccess
 from bayesglm.predictor import PosteriorPredictor
 from bayesglm.saving import Saving
+from bayesglm.snapshot import snapshot
 from bayesglm.validation import (
     check_arrays,
     check_bool,
@@ -81,9 +82,9 @@ class BayesianRegressor(CallbackSupportMixin, Fitting, PosteriorPredictor, Poste
         UserWarning
             If rows with missing values were left out, or y is fitted to rounding error.
         """
-        with self._unchanged_on_failure():
-            texts = self._fit(X, y, sample_weight)
-        tell(texts, self.posterior_)
+        with self._all_or_nothing() as work:
+            texts = work._fit(X, y, sample_weight)
+        tell(texts, work.posterior_)
         return self
 
     @with_callbacks
@@ -118,6 +119,8 @@ class BayesianRegressor(CallbackSupportMixin, Fitting, PosteriorPredictor, Poste
         ------
         ValueError, TypeError
             As `fit`. The estimator is then as before, without these rows.
+        RuntimeError
+            If another thread has fitted the estimator in the meantime, whose rows would be lost.
 
         Warns
         -----
@@ -125,20 +128,20 @@ class BayesianRegressor(CallbackSupportMixin, Fitting, PosteriorPredictor, Poste
             If the rows so far do not determine the coefficients and a flat prior does not help. The rows are kept,
             and the estimator is fitted as soon as there are enough.
         """
-        with self._unchanged_on_failure():
-            settings = check_settings(self)
-            before: Moments | None = self.__dict__.get("_moments")
-            if before is None and "posterior_" in self.__dict__:
-                _moments_of(self, "this estimator")
+        with self._all_or_nothing(adding=True) as work:
+            settings = check_settings(work)
+            before: Moments | None = work.__dict__.get("_moments")
+            if before is None and "posterior_" in work.__dict__:
+                _moments_of(work, "this estimator")
             if before is None:
-                self._forget()
-            moments = self._read(X, y, sample_weight, settings, before)
+                work._forget()
+            moments = work._read(X, y, sample_weight, settings, before)
             try:
-                texts = self._sample(moments, settings)
+                texts = work._sample(moments, settings)
             except ImproperError as error:
-                self._unfit()
+                work._unfit()
                 texts = [f"Not fitted yet, so give more rows: {error}"]
-        tell(texts, self.__dict__.get("posterior_"))
+        tell(texts, work.__dict__.get("posterior_"))
         return self
 
     def merge(self, *others: BayesianRegressor) -> BayesianRegressor:
@@ -161,14 +164,17 @@ class BayesianRegressor(CallbackSupportMixin, Fitting, PosteriorPredictor, Poste
         TypeError, ValueError
             If one of them is no such estimator or not fitted, or has seen other columns, or if its formula has
             learnt something else. The estimator is then as before.
+        RuntimeError
+            If another thread has fitted the estimator in the meantime, whose rows would be lost.
         """
-        moments = _moments_of(self, "this estimator")
-        for i, other in enumerate(others):
-            _check_alike(self, other, f"others[{i}]")
-            moments = merge(moments, _moments_of(other, f"others[{i}]"))
-        with self._unchanged_on_failure():
-            texts = self._sample(moments, check_settings(self))
-        tell(texts, self.posterior_)
+        with self._all_or_nothing(adding=True) as work:
+            moments = _moments_of(work, "this estimator")
+            for i, other in enumerate(others):
+                other = snapshot(other) if isinstance(other, BayesianRegressor) else other
+                _check_alike(work, other, f"others[{i}]")
+                moments = merge(moments, _moments_of(other, f"others[{i}]"))
+            texts = work._sample(moments, check_settings(work))
+        tell(texts, work.posterior_)
         return self
 
     # -- scikit-learn --------------------------------------------------------------------------------
@@ -189,10 +195,11 @@ class BayesianRegressor(CallbackSupportMixin, Fitting, PosteriorPredictor, Poste
     def singular_(self) -> np.ndarray:
         """Singular values of the predictors, centred if there is an intercept, as of `LinearRegression`."""
         check_is_fitted(self)
-        moments = _moments_of(self, "this estimator")
+        fitted = snapshot(self)
+        moments = _moments_of(fitted, "this estimator")
         p = len(moments.factor)
         factor = moments.factor * moments.unit[:p]
-        if not self._intercept:
+        if not fitted._intercept:
             factor = np.vstack([factor, np.sqrt(moments.weight) * moments.mean[:p]])
         found: np.ndarray = np.linalg.svd(factor, compute_uv=False)
         return found[: min(p, moments.n_rows)]

@@ -16,6 +16,7 @@ from bayesglm.family_base import FamilyModel, Rows
 from bayesglm.formula_language import parse
 from bayesglm.inference.sampling import seed_sequence
 from bayesglm.kernel.family import Family
+from bayesglm.snapshot import of_one_fit
 
 
 class BayesianLogisticRegression(ClassifierMixin, FamilyModel):
@@ -103,6 +104,7 @@ class BayesianLogisticRegression(ClassifierMixin, FamilyModel):
 
     # -- predictions ---------------------------------------------------------------------------------
 
+    @of_one_fit
     def predict(self, X: Any, *, offset: Any = None) -> np.ndarray:
         """Return the most probable class of every row, shape (n,).
 
@@ -125,6 +127,7 @@ class BayesianLogisticRegression(ClassifierMixin, FamilyModel):
             )
         return self.classes_[probabilities.argmax(axis=1)]
 
+    @of_one_fit
     def predict_proba(self, X: Any, *, offset: Any = None) -> np.ndarray:
         """Return the probability of each class, averaged over the posterior draws, shape (n, n_classes).
 
@@ -137,11 +140,13 @@ class BayesianLogisticRegression(ClassifierMixin, FamilyModel):
         offset, _ = self._row_arguments(X, rows.shape[0], {"offset": offset})
         return family_prediction.class_probabilities(self._source(), rows, offset)
 
+    @of_one_fit
     def predict_log_proba(self, X: Any, *, offset: Any = None) -> np.ndarray:
         """Return the logarithm of `predict_proba`."""
         with np.errstate(divide="ignore"):
             return np.asarray(np.log(self.predict_proba(X, offset=offset)))
 
+    @of_one_fit
     def decision_function(self, X: Any, *, offset: Any = None) -> np.ndarray:
         """Return the log odds of the averaged probabilities.
 
@@ -159,6 +164,7 @@ class BayesianLogisticRegression(ClassifierMixin, FamilyModel):
         odds = logs - logs[:, :1]
         return odds[:, 1] if len(self.classes_) == 2 else odds
 
+    @of_one_fit
     def predict_interval(
         self, X: Any, coverage: float = 0.9, kind: str = "mean", *, offset: Any = None
     ) -> np.ndarray:
@@ -180,6 +186,7 @@ class BayesianLogisticRegression(ClassifierMixin, FamilyModel):
         tail = 0.5 * (1.0 - family_prediction.check_coverage(coverage))
         return self.predict_quantiles(X, [tail, 1.0 - tail], kind, offset=offset)
 
+    @of_one_fit
     def predict_quantiles(self, X: Any, q: Any, kind: str = "mean", *, offset: Any = None) -> np.ndarray:
         """Return posterior quantiles of probabilities, shape (n, len(q)) or (n, n_classes, len(q)).
 
@@ -199,6 +206,7 @@ class BayesianLogisticRegression(ClassifierMixin, FamilyModel):
         offset, _ = self._row_arguments(X, rows.shape[0], {"offset": offset})
         return family_prediction.class_quantiles(self._source(), rows, q, offset)
 
+    @of_one_fit
     def sample_predictive(
         self,
         X: Any,
@@ -237,6 +245,7 @@ class BayesianLogisticRegression(ClassifierMixin, FamilyModel):
             )
         return np.asarray(self.classes_[found.astype(np.intp)])
 
+    @of_one_fit
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the share of rows whose class is predicted, as scikit-learn's classifiers do."""
         if y is None:

@@ -13,6 +13,7 @@ from bayesglm.inference.sampling import seed_sequence
 from bayesglm.posterior_access import PREDICTIVE_STREAM, PosteriorAccess
 from bayesglm.report import SummaryTable
 from bayesglm.row_arguments import refuse_lost_trials
+from bayesglm.snapshot import of_one_fit
 from bayesglm.validation import check_bool, check_fraction, check_memory, check_weights
 
 
@@ -21,6 +22,7 @@ class FamilyAccess(FamilyRows, PosteriorAccess):
 
     _family: Any
 
+    @of_one_fit
     def to_arviz(
         self,
         X: Any,
@@ -102,6 +104,7 @@ class FamilyAccess(FamilyRows, PosteriorAccess):
             groups["prior_predictive"] = {response: self._family.draw(rng, eta, aux, extra)}
         return self._export(groups, np.flatnonzero(kept))
 
+    @of_one_fit
     def summary(self, coverage: float = 0.9, scale: str = "link") -> SummaryTable:
         """Return the table of parameters: moments, intervals, effective sizes, R-hat; prints well.
 

@@ -108,9 +108,9 @@ class FamilyModel(CallbackSupportMixin, Fitting, FamilyAccess, Saving):
             If rows with missing values were left out, or counts are no whole numbers.
         """
         given = {"offset": offset, "exposure": exposure, "trials": trials, "standard_error": standard_error}
-        with self._unchanged_on_failure():
-            remark = self._fit(X, y, sample_weight, given)
-        tell([] if remark is None else [remark], self.posterior_)
+        with self._all_or_nothing() as work:
+            remark = work._fit(X, y, sample_weight, given)
+        tell([] if remark is None else [remark], work.posterior_)
         return self
 
     @with_callbacks

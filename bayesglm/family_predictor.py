@@ -10,6 +10,7 @@ from sklearn.base import RegressorMixin
 from bayesglm import family_prediction
 from bayesglm.family_rows import FamilyRows
 from bayesglm.inference.sampling import seed_sequence
+from bayesglm.snapshot import of_one_fit
 from bayesglm.validation import check_int, check_memory, check_weights
 
 
@@ -24,6 +25,7 @@ class FamilyPredictor(RegressorMixin, FamilyRows):
     # scikit-learn's metadata routing: return_std passes through pipelines without being asked for.
     __metadata_request__predict: ClassVar[dict[str, bool]] = {"return_std": True}
 
+    @of_one_fit
     def predict(
         self,
         X: Any,
@@ -57,6 +59,7 @@ class FamilyPredictor(RegressorMixin, FamilyRows):
         )
         return (mean, sd) if return_std else mean
 
+    @of_one_fit
     def predict_interval(
         self,
         X: Any,
@@ -85,6 +88,7 @@ class FamilyPredictor(RegressorMixin, FamilyRows):
         q = np.array([tail, 1.0 - tail])
         return family_prediction.quantiles(self._source(), rows, q, kind, offset, extra)
 
+    @of_one_fit
     def predict_quantiles(
         self,
         X: Any,
@@ -111,6 +115,7 @@ class FamilyPredictor(RegressorMixin, FamilyRows):
         rows, offset, extra = self._new_rows(X, (offset, exposure, trials, standard_error))
         return family_prediction.quantiles(self._source(), rows, q, kind, offset, extra)
 
+    @of_one_fit
     def sample_predictive(
         self,
         X: Any,
@@ -147,6 +152,7 @@ class FamilyPredictor(RegressorMixin, FamilyRows):
         rng = np.random.default_rng(seed_sequence(random_state))
         return family_prediction.draw(self._source(), rows, draws, kind, rng, offset, extra)
 
+    @of_one_fit
     def crps(
         self,
         X: Any,
@@ -170,6 +176,7 @@ class FamilyPredictor(RegressorMixin, FamilyRows):
         rows, observed, offset, extra = self._observed_rows(X, y, (offset, exposure, trials, standard_error))
         return family_prediction.crps(self._source(), rows, observed, offset, extra)
 
+    @of_one_fit
     def score(
         self,
         X: Any,

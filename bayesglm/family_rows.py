@@ -12,6 +12,7 @@ from bayesglm.formula import FormulaDesign
 from bayesglm.kernel.family import Family
 from bayesglm.predictor import read_rows, read_rows_and_response
 from bayesglm.row_arguments import ROW_ARGUMENTS, named_columns, refuse_lost_trials, row_arguments
+from bayesglm.snapshot import of_one_fit
 
 
 class FamilyRows:
@@ -22,6 +23,7 @@ class FamilyRows:
     _family: Family
     _row_names: dict[str, str]
 
+    @of_one_fit
     def log_predictive_density(
         self,
         X: Any,

@@ -284,9 +284,7 @@ class FormulaDesign:
         UserWarning
             If rows are dropped.
         """
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what parse has to say was said at fit
-            check_response_given(parse(self.formula), y)
+        check_response_given(parse(self.formula, again=True), y)
         X = self.transform(frame)
         response = self.response_of(frame) if y is None else given_response(y, len(X))
         kept = np.isfinite(X).all(axis=1) & np.isfinite(response.reshape(len(X), -1)).all(axis=1)

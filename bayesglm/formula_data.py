@@ -5,7 +5,6 @@ at fit, and patsy's factors are made from it; the data only fill in what those h
 a model do no more than its formula could, written by whoever loads the file.
 """
 
-import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
@@ -151,9 +150,7 @@ def from_data(data: Any) -> FormulaDesign:
 
 
 def _parsed(formula: str, intercept: bool) -> Parsed:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what parse has to say was said at fit
-        parsed = parse(formula, intercept)
+    parsed = parse(formula, intercept, again=True)
     if intercept != any(not term.factors for term in parsed.right):
         raise _damaged(formula, "it has no intercept")
     return parsed

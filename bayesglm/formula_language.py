@@ -42,7 +42,7 @@ class Parsed:
         return column_named_by(syntax_tree(self.left.code, self.text))
 
 
-def parse(formula: str, intercept: bool = True) -> Parsed:
+def parse(formula: str, intercept: bool = True, again: bool = False) -> Parsed:
     """Take a formula apart, without evaluating anything.
 
     Parameters
@@ -51,6 +51,8 @@ def parse(formula: str, intercept: bool = True) -> Parsed:
         Patsy's language; a left side is optional.
     intercept : bool, default True
         ``False`` removes the intercept as ``- 1`` in the formula does.
+    again : bool, default False
+        Whether it has been read before, so that what it warns of has been said.
 
     Returns
     -------
@@ -94,7 +96,8 @@ def parse(formula: str, intercept: bool = True) -> Parsed:
             "are passed as y, a formula without a left side given, as in fit(df, df[['a', 'b']]), and a sum is "
             "written I(a + b)"
         )
-    _warn_of_empty_powers(tree, formula)
+    if not again:
+        _warn_of_empty_powers(tree, formula)
     if not intercept:
         right = [term for term in right if term != INTERCEPT]
     return Parsed(formula, right, left[0].factors[0] if left else None)

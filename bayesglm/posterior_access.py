@@ -13,6 +13,7 @@ from bayesglm.inference.posterior import JointPosterior, Posterior, join_draws, 
 from bayesglm.inference.sampling import seed_sequence
 from bayesglm.parallel import one_blas_thread
 from bayesglm.report import SummaryTable, summary_table
+from bayesglm.snapshot import of_one_fit
 from bayesglm.validation import (
     check_bool,
     check_draws,
@@ -36,6 +37,7 @@ class PosteriorAccess:
     _routes: tuple[Any, ...]
     _x_mean: np.ndarray
 
+    @of_one_fit
     def sample_posterior(self, draws: int | None = None, random_state: Any = None) -> Any:
         """Return posterior draws as an ArviZ object.
 
@@ -57,6 +59,7 @@ class PosteriorAccess:
         found, stats = self._draws(draws, random_state)
         return self._export({"posterior": found, "sample_stats": stats})
 
+    @of_one_fit
     def to_arviz(
         self,
         X: Any,
@@ -130,6 +133,7 @@ class PosteriorAccess:
         joined["sample_stats"] = self.posterior_.stats
         return self._export(joined, np.flatnonzero(kept))
 
+    @of_one_fit
     def summary(self, coverage: float = 0.9) -> SummaryTable:
         """Return the table of parameters: moments, intervals, effective sizes, R-hat; prints well.
 

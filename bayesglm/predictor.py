@@ -13,6 +13,7 @@ from bayesglm.crps import crps
 from bayesglm.formula import FormulaDesign
 from bayesglm.inference.posterior import JointPosterior, Posterior
 from bayesglm.inference.sampling import seed_sequence
+from bayesglm.snapshot import of_one_fit
 from bayesglm.validation import (
     check_int,
     check_memory,
@@ -37,6 +38,7 @@ class PosteriorPredictor(RegressorMixin):
     posterior_: Posterior | JointPosterior
     _design: FormulaDesign | None
 
+    @of_one_fit
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """Return the mean of the posterior predictive distribution, row by row and without randomness.
 
@@ -59,6 +61,7 @@ class PosteriorPredictor(RegressorMixin):
             return mean
         return mean, self._each(lambda source, _: prediction.moments(source, rows)[1])
 
+    @of_one_fit
     def predict_interval(self, X: Any, coverage: float = 0.9, kind: str = "response") -> np.ndarray:
         """Return equal-tailed intervals.
 
@@ -77,6 +80,7 @@ class PosteriorPredictor(RegressorMixin):
         rows = self._rows(X)
         return self._each(lambda source, _: prediction.intervals(source, rows, coverage, kind))
 
+    @of_one_fit
     def predict_quantiles(self, X: Any, q: Any, kind: str = "response") -> np.ndarray:
         """Return quantiles ``q`` of a new observation (or of the line), shape (n, len(q)) or (n, k, len(q)).
 
@@ -91,6 +95,7 @@ class PosteriorPredictor(RegressorMixin):
         rows = self._rows(X)
         return self._each(lambda source, _: prediction.quantiles(source, rows, q, kind))
 
+    @of_one_fit
     def sample_predictive(
         self, X: Any, draws: int | None = None, kind: str = "response", random_state: Any = None
     ) -> np.ndarray:
@@ -122,6 +127,7 @@ class PosteriorPredictor(RegressorMixin):
         found = [prediction.draw(*part.flat(), rows, draws, kind, rng) for part in parts]
         return np.stack(found, axis=-1) if self._is_joint else found[0]
 
+    @of_one_fit
     def log_predictive_density(self, X: Any, y: Any = None) -> np.ndarray:
         """Return the log density of each observation under the posterior predictive distribution.
 
@@ -139,6 +145,7 @@ class PosteriorPredictor(RegressorMixin):
         rows, observed = self._rows_and_response(X, y)
         return self._each(lambda source, j: prediction.log_density(source, rows, observed[:, j]))
 
+    @of_one_fit
     def crps(self, X: Any, y: Any = None) -> np.ndarray:
         """Return the continuous ranked probability score of each observation: smaller is better.
 
@@ -158,6 +165,7 @@ class PosteriorPredictor(RegressorMixin):
         rows, observed = self._rows_and_response(X, y)
         return self._each(lambda source, j: crps(source, rows, observed[:, j]))
 
+    @of_one_fit
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return R² of the predictions, as scikit-learn's regressors do.
 

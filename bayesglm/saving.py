@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator
 from bayesglm import archive, model_data
 from bayesglm._version import __version__
 from bayesglm.inference.posterior import JointPosterior, Posterior
+from bayesglm.snapshot import of_one_fit
 
 _PLAIN = {"plain_data", "version", "written_by"}
 
@@ -27,6 +28,7 @@ class Saving(BaseEstimator):
     _routes: tuple[Any, ...]
     _shape: tuple[int, ...]
 
+    @of_one_fit
     def save(self, path: str | os.PathLike[str]) -> None:
         """Save the estimator, fitted or not, to a file that runs no code when `bayesglm.load` reads it.
 
@@ -57,6 +59,7 @@ class Saving(BaseEstimator):
         # Pickle and copy take everything as it is, functions of the user's too.
         return copyreg.__newobj__, (type(self),), super().__getstate__()  # type: ignore[attr-defined]
 
+    @of_one_fit
     def __getstate__(self) -> dict[str, Any]:
         # For skops, which would lose what compiled objects hold, and whose promise it is that no code runs.
         return {

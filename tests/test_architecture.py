@@ -66,7 +66,7 @@ ORDER = [
         "bayesglm.formula_state",
         "bayesglm.formula_transforms",
     ],
-    ["bayesglm.formula_names", "bayesglm.parallel", "bayesglm.plain_data"],
+    ["bayesglm.formula_names", "bayesglm.parallel", "bayesglm.plain_data", "bayesglm.snapshot"],
     ["bayesglm.formula_language"],
     ["bayesglm._version"],
     # inference
