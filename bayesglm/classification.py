@@ -17,6 +17,7 @@ from bayesglm.formula_language import parse
 from bayesglm.inference.sampling import seed_sequence
 from bayesglm.kernel.family import Family
 from bayesglm.snapshot import of_one_fit
+from bayesglm.validation import check_predictive
 
 
 class BayesianLogisticRegression(ClassifierMixin, FamilyModel):
@@ -234,8 +235,11 @@ class BayesianLogisticRegression(ClassifierMixin, FamilyModel):
         """
         rows = self._rows(X)
         offset, _ = self._row_arguments(X, rows.shape[0], {"offset": offset})
+        source = self._source()
+        wide = len(self.classes_) if kind == "mean" else 1
+        check_predictive(draws, source.n_draws, rows.shape[0], wide, source.coef[0].size + 2.0)
         rng = np.random.default_rng(seed_sequence(random_state))
-        found = family_prediction.draw(self._source(), rows, draws, kind, rng, offset)
+        found = family_prediction.draw(source, rows, draws, kind, rng, offset)
         if kind == "mean":
             return found
         lost = np.isnan(found)

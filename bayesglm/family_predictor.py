@@ -11,7 +11,7 @@ from bayesglm import family_prediction
 from bayesglm.family_rows import FamilyRows
 from bayesglm.inference.sampling import seed_sequence
 from bayesglm.snapshot import of_one_fit
-from bayesglm.validation import check_int, check_memory, check_weights
+from bayesglm.validation import check_predictive, check_weights
 
 
 class FamilyPredictor(RegressorMixin, FamilyRows):
@@ -142,15 +142,10 @@ class FamilyPredictor(RegressorMixin, FamilyRows):
             As in `fit`.
         """
         rows, offset, extra = self._new_rows(X, (offset, exposure, trials, standard_error))
-        if draws is not None:
-            check_int(draws, "draws", 1)
-            check_memory(
-                3.0 * draws * rows.shape[0],
-                f"draws={draws} of {rows.shape[0]} rows",
-                "ask for fewer at a time",
-            )
+        source = self._source()
+        check_predictive(draws, source.n_draws, rows.shape[0], chosen=source.coef[0].size + 2.0)
         rng = np.random.default_rng(seed_sequence(random_state))
-        return family_prediction.draw(self._source(), rows, draws, kind, rng, offset, extra)
+        return family_prediction.draw(source, rows, draws, kind, rng, offset, extra)
 
     @of_one_fit
     def crps(

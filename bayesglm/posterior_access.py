@@ -167,7 +167,7 @@ class PosteriorAccess:
                 raise ValueError("random_state is for new draws: give draws as well, or leave it out.")
             return posterior.draws, posterior.stats
         check_int(draws, "draws", 1)
-        check_draws(draws, None, posterior.settings.chains, len(posterior.names))
+        check_draws(draws, 0, posterior.settings.chains, len(posterior.names))
         seeds = None if random_state is None else seed_sequence(random_state)
         found = []
         with one_blas_thread():

@@ -15,8 +15,7 @@ from bayesglm.inference.posterior import JointPosterior, Posterior
 from bayesglm.inference.sampling import seed_sequence
 from bayesglm.snapshot import of_one_fit
 from bayesglm.validation import (
-    check_int,
-    check_memory,
+    check_predictive,
     check_response,
     check_rows,
     check_weights,
@@ -116,13 +115,7 @@ class PosteriorPredictor(RegressorMixin):
         """
         rows = self._rows(X)
         parts = self.posterior_.parts
-        if draws is not None:
-            check_int(draws, "draws", 1)
-            check_memory(
-                3.0 * draws * rows.shape[0] * len(parts),
-                f"draws={draws} of {rows.shape[0]} rows",
-                "ask for fewer at a time",
-            )
+        check_predictive(draws, int(np.prod(parts[0].shape)), rows.shape[0], len(parts))
         rng = np.random.default_rng(seed_sequence(random_state))
         found = [prediction.draw(*part.flat(), rows, draws, kind, rng) for part in parts]
         return np.stack(found, axis=-1) if self._is_joint else found[0]

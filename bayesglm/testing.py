@@ -20,12 +20,14 @@ from bayesglm.inference.posterior import parameter_names, stack
 from bayesglm.inference.prior_set import PriorSet
 from bayesglm.inference.sampling import seed_sequence
 from bayesglm.kernel.priors import Flat
-from bayesglm.validation import check_fraction, check_int, check_weights
+from bayesglm.validation import check_fraction, check_int, check_memory, check_weights
 
 __all__ = ["Calibration", "PredictiveCoverage", "predictive_coverage", "simulation_based_calibration"]
 
 #: The quantity that is ranked beside the parameters: it notices what theirs cannot, such as data left out.
 LOG_LIKELIHOOD = "log_likelihood"
+#: Doubles that a simulation takes besides its ranks: its seed and its task.
+SIMULATION_NUMBERS = 250.0
 
 
 def simulation_based_calibration(
@@ -179,6 +181,10 @@ def _run(
 ) -> _Found:
     """Run a task of the simulator so many times, each with a seed of its own."""
     check_int(n_simulations, "n_simulations", 1)
+    # A seed with its task, and what comes back of it.
+    values = sum(draws[0, 0].size for draws in simulator.draws.values())
+    what = f"n_simulations={n_simulations}"
+    check_memory(n_simulations * (SIMULATION_NUMBERS + 3.0 * values), what, "ask for fewer")
     seeds = seed_sequence(random_state).spawn(n_simulations)
     found = list(Parallel(n_jobs=n_jobs)(delayed(task)(seed) for seed in seeds))
     done = [simulation for simulation in found if simulation.refusal is None]

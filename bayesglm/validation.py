@@ -11,13 +11,15 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from bayesglm.inference.sampling import Settings
+from bayesglm.inference.sampling import TUNE_UNKNOWN_SCALE, Settings
 from bayesglm.inference.sufficient import Summary
 from bayesglm.parallel import thread_count
 
 #: Sums of weights beyond this are refused: log densities of that size leave no digits to tell sigma by.
 MAX_WEIGHT = 1e15
 MIN_WEIGHT = 1e-12
+#: What a chain holds besides its draws, in doubles: itself, its seed, its generator, its target's memory.
+CHAIN_NUMBERS = 1000.0
 
 
 def check_int(value: Any, name: str, minimum: int) -> int:
@@ -26,7 +28,10 @@ def check_int(value: Any, name: str, minimum: int) -> int:
         raise TypeError(f"{name} must be an int of at least {minimum}; got {value!r}.")
     if value < minimum:
         raise ValueError(f"{name} must be at least {minimum}; got {value!r}.")
-    return int(value)
+    number = int(value)
+    if number >= 1 << 63:
+        raise ValueError(f"{name} must be less than 2**63; got a number of {number.bit_length()} bits.")
+    return number
 
 
 def check_fraction(value: Any, name: str) -> float:
@@ -86,15 +91,43 @@ def check_memory(numbers: float, what: str, remedy: str) -> None:
 
 
 def check_draws(draws: int, tune: int | None, chains: int, parameters: int) -> None:
-    """Refuse more draws than memory holds; about four copies of them are alive while a fit ends."""
+    """Refuse more draws than memory holds; about four copies of them are alive while a fit ends.
+
+    Warm-up is held as well; ``tune=None`` is as much as routes take by themselves. A chain takes some memory even
+    before its first draw.
+    """
+    warm_up = TUNE_UNKNOWN_SCALE if tune is None else tune
     what = f"draws={draws} with chains={chains}, {parameters} parameters" + (
         f" and tune={tune}" if tune else ""
     )
     each = chains * (4.0 * parameters + 30.0)
+    fixed = chains * CHAIN_NUMBERS
+    most = (_memory() / 16.0 - fixed) / each - warm_up
     remedy = (
-        "fewer chains" if 8.0 * each > _memory() / 100 else f"at most {_memory() / 16.0 / each:.0f} draws"
+        f"at most {most:.0f} draws" if most >= 100.0 else "fewer chains" if chains > 100 else "less warm-up"
     )
-    check_memory(each * (draws + (tune or 0)), what, f"ask for {remedy}")
+    check_memory(each * (draws + warm_up) + fixed, what, f"ask for {remedy}")
+
+
+def check_predictive(
+    draws: int | None, posterior: int, rows: int, each: float = 1.0, chosen: float = 0.0
+) -> None:
+    """Refuse predictive draws that memory does not hold.
+
+    Parameters
+    ----------
+    draws : int or None
+        As asked for; None: as many as there are in the posterior.
+    posterior, rows : int
+        Draws of the posterior, and rows to predict.
+    each : float, default=1
+        Numbers for each draw of a row.
+    chosen : float, default=0
+        Numbers that are copied of each posterior draw that is used.
+    """
+    number = posterior if draws is None else check_int(draws, "draws", 1)
+    what = f"draws={number} of {rows} rows"
+    check_memory(number * (3.0 * rows * each + chosen + 1.0), what, "ask for fewer at a time")
 
 
 def _memory() -> int:
