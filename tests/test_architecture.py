@@ -78,6 +78,7 @@ ORDER = [
         "bayesglm.inference.collapsed",
         "bayesglm.inference.curvature",
         "bayesglm.inference.fast_lane",
+        "bayesglm.inference.modes",
         "bayesglm.inference.family_priors",
     ],
     ["bayesglm.inference.prior_set", "bayesglm.inference.exact"],

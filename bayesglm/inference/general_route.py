@@ -11,9 +11,18 @@ import numpy as np
 from scipy.linalg import eigvalsh
 
 from bayesglm.inference.curvature import Curvature
-from bayesglm.inference.diagnostics import MAX_RHAT, MIN_ESS_PER_CHAIN, diagnose
+from bayesglm.inference.diagnostics import (
+    MAX_CUT_SHORT,
+    MAX_RHAT,
+    MIN_BFMI,
+    MIN_ESS_PER_CHAIN,
+    Diagnostics,
+    bfmi,
+    diagnose,
+)
 from bayesglm.inference.fast_lane import more_batch, run_batch
 from bayesglm.inference.laplace import LaplaceFit, fit_laplace
+from bayesglm.inference.modes import highest_and_others
 from bayesglm.inference.posterior import Posterior, stack
 from bayesglm.inference.prior_set import PriorSet, StandardisedPriors
 from bayesglm.inference.progress import Progress
@@ -23,12 +32,14 @@ from bayesglm.inference.sampling import (
     ChainState,
     Run,
     Settings,
+    again,
     continued,
     resume,
     run,
     seed_sequence,
 )
 from bayesglm.kernel.coefficient_maps import CoefMap, MappedTarget, PositiveMap, TailMap
+from bayesglm.kernel.continuous import StudentT as StudentTNoise
 from bayesglm.kernel.family import Family
 from bayesglm.kernel.priors import Cauchy, Flat, JointPrior, Normal, Prior, StudentT
 from bayesglm.kernel.regression import RegressionTarget
@@ -41,6 +52,8 @@ WIDTH_OF_HYPER = 0.5
 VANISHED = 1e-7
 #: Chains of fewer draws say nothing of how well they mix.
 SHORT = 400
+#: What an R-hat and a share of divergences may be for a run to go on by itself, instead of telling the user.
+SLIGHT_RHAT, SLIGHT_DIVERGENCE = 1.03, 0.01
 #: Degrees of freedom below which a t prior's tail is mapped: where the data do not speak, chains have to walk it.
 TAILS_TO_MAP = 10.0
 
@@ -91,10 +104,11 @@ class GeneralRoute:
         standardised = priors.standardised(data)
         self.laplace: LaplaceFit | None = None
         self.target: AffineTarget | None
+        self._others: list[LaplaceFit] = []
         if standardised.sparse is not None:
             self.target = _hierarchical(data, priors, standardised)
         else:
-            self.laplace, self.target = _whitened(data, standardised)
+            self.laplace, self.target, self._others = _whitened(data, standardised)
 
     @classmethod
     def without_rows(cls, family: Family, how: str) -> GeneralRoute:
@@ -141,17 +155,29 @@ class GeneralRoute:
         total = settings.draws + (TUNE_UNKNOWN_SCALE if settings.tune is None else settings.tune)
         found: Run | None = None
         with Progress(total, settings.progressbar, listener) as progress:
-            if self.sampler == "auto" and self.laplace is not None and self.target.dim:
+            if self.sampler == "auto" and self.laplace is not None and self.target.dim and not self._others:
                 batch = run_batch(self.target, settings, seeds, progress)
                 if batch is not None and self._serves(batch[0]):
                     found, self._thin = batch
             self.how = "nuts" if found is None else "batch"
             if found is None:
-                found = run(self.target, settings, seeds, known_scale=False, progress=progress)
+                found = run(
+                    self.target,
+                    settings,
+                    seeds,
+                    known_scale=False,
+                    progress=progress,
+                    regions=self._regions(),
+                )
+            draws = self._to_user(found)
+            diagnostics = diagnose(stack(draws), settings.n_threads)
+            if self.how == "nuts" and settings.tune is None and _falls_a_little_short(found, diagnostics):
+                found = again(found, settings, seeds, progress)
+                draws = self._to_user(found)
+                diagnostics = diagnose(stack(draws), settings.n_threads)
         assert isinstance(found.target, AffineTarget)
         self.target = found.target
         self._states: list[ChainState] = found.states
-        draws = self._to_user(found)
         return Posterior(
             draws=draws,
             stats=found.stats,
@@ -164,7 +190,7 @@ class GeneralRoute:
             prior_set=priors,
             n_rows=data.n_rows,
             weight=data.weight,
-            diagnostics=diagnose(stack(draws), settings.n_threads),
+            diagnostics=diagnostics,
             exact=None,
             z_scores=None,
             labels=labels,
@@ -193,8 +219,17 @@ class GeneralRoute:
                 found = resume(self.target, self._states, settings, random_state, progress)
         return self._to_user(found), found.stats
 
+    def _regions(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return further modes and roots of their covariances in the whitened space."""
+        if self.laplace is None or not self._others:
+            return []
+        inverse = np.linalg.inv(self.laplace.factor)
+        return [(inverse @ (fit.mode - self.laplace.mode), inverse @ fit.factor) for fit in self._others]
+
     def _serves(self, found: Run) -> bool:
         """Whether draws by batches are as many effective ones as a user is told to want; else NUTS is asked."""
+        if found.stats["diverging"].any():
+            return False  # NUTS' steps in between are not tuned: that says nothing of the posterior
         if found.draws.shape[1] < SHORT:
             return True
         diagnostics = diagnose(np.moveaxis(found.draws, -1, 0), 1)
@@ -223,6 +258,27 @@ class GeneralRoute:
         for i, name in enumerate(self.family.aux):
             draws[name] = np.exp(q[..., K * (p + first) + i])
         return {name: np.ascontiguousarray(values) for name, values in (draws | hyper).items()}
+
+
+def _falls_a_little_short(found: Run, diagnostics: Diagnostics) -> bool:
+    """Whether a run by NUTS has only too few effective draws, or a divergence in a hundred draws at most.
+
+    Chains that disagree, energies that move slowly or trajectories cut short are no such thing: more draws would not
+    tell the user's trouble from chance.
+    """
+    if found.draws.shape[1] < SHORT or not found.draws.size:
+        return False
+    ess = np.fmin(diagnostics.ess_bulk, diagnostics.ess_tail)
+    diverging = float(found.stats["diverging"].mean())
+    if (
+        np.any(diagnostics.rhat > SLIGHT_RHAT)
+        or np.any(np.isnan(ess))
+        or diverging > SLIGHT_DIVERGENCE
+        or np.any(bfmi(found.stats["energy"]) < MIN_BFMI)
+        or found.stats["reached_max_treedepth"].mean(axis=1).max() > MAX_CUT_SHORT
+    ):
+        return False
+    return diverging > 0.0 or bool(np.any(ess < MIN_ESS_PER_CHAIN * found.draws.shape[0]))
 
 
 def _regression(
@@ -277,8 +333,10 @@ def _start(data: RegressionData, target: RegressionTarget) -> np.ndarray:
     return q
 
 
-def _whitened(data: RegressionData, priors: StandardisedPriors) -> tuple[LaplaceFit, AffineTarget]:
-    """Return the approximation at the mode and the target in its coordinates."""
+def _whitened(
+    data: RegressionData, priors: StandardisedPriors
+) -> tuple[LaplaceFit, AffineTarget, list[LaplaceFit]]:
+    """Return the approximation at the mode, the target in its coordinates, and further modes."""
     p, K, first = data.design.n_columns, data.family.n_predictors, int(data.intercept)
     coef_map = _elementwise_map(data, priors)
     plain = _regression(data, priors, _joint(priors, K, p) if coef_map is None else None)
@@ -289,16 +347,18 @@ def _whitened(data: RegressionData, priors: StandardisedPriors) -> tuple[Laplace
         # Within reach of the likelihood: a coefficient that must be positive may be small.
         start[first : first + p] = coef_map.at(_within(priors, p))
     curvature = Curvature(target, priors)
-    fit = fit_laplace(target, start, curvature)
+    fit, others = highest_and_others(data, target, curvature, fit_laplace(target, start, curvature))
     if any(isinstance(prior, Flat) for prior in (*priors.coef, priors.intercept)):
         if fit.flat.shape[1]:
             raise UndeterminedError(_undetermined(fit, p, K, first))
         # Where classes are separated the likelihood rises for ever, and its curvature goes to nothing on the way.
         n = plain.n_linear
         before, after = curvature(start)[:n, :n], fit.curvature[:n, :n]
-        if not fit.converged or eigvalsh(after, before)[0] < VANISHED:
+        # (With Student's t the climb may just be slow: where lines through two groups of rows are nearly as good.)
+        lost = not fit.converged and not isinstance(data.family, StudentTNoise)
+        if lost or eigvalsh(after, before)[0] < VANISHED:
             raise UndeterminedError(np.zeros(0, dtype=np.intp))
-    return fit, AffineTarget(target, fit.mode, fit.factor)
+    return fit, AffineTarget(target, fit.mode, fit.factor), others
 
 
 def _within(priors: StandardisedPriors, p: int) -> np.ndarray:

@@ -48,6 +48,9 @@ def fit_laplace(
     target: Callable[[np.ndarray], tuple[float, np.ndarray]],
     start: np.ndarray,
     curvature: Callable[[np.ndarray], np.ndarray],
+    *,
+    max_steps: int = MAX_STEPS,
+    tolerance: float = TOLERANCE,
 ) -> LaplaceFit:
     """Climb to the mode and take the curvature there.
 
@@ -59,6 +62,8 @@ def fit_laplace(
         A point where the density is positive.
     curvature : callable
         Maps a point to minus the matrix of second derivatives or a positive stand-in (Fisher's information).
+    max_steps, tolerance
+        When to stop: after so many steps, or at such a Newton decrement.
 
     Returns
     -------
@@ -69,10 +74,10 @@ def fit_laplace(
     value, gradient = target(q)
     decrement = np.inf
     matrix = curvature(q)
-    for _ in range(MAX_STEPS):
+    for _ in range(max_steps):
         step = _ascend(matrix, gradient)
         decrement = float(gradient @ step)
-        if not decrement > TOLERANCE:
+        if not decrement > tolerance:
             break
         found = _line_search(target, q, value, step, decrement)
         if found is None:

@@ -212,6 +212,11 @@ def _complaints(posterior: Posterior) -> list[str]:
         target_accept=settings.target_accept,
         max_treedepth=settings.max_treedepth,
     )
+    if settings.chains == 1 and posterior.exact is None:
+        texts.append(
+            "A single chain cannot be compared with others, so that being stuck or a second mode would go unnoticed: "
+            "use chains=4."
+        )
     texts += _disagreement(posterior)
     if posterior.exact is not None and not np.isfinite(posterior.exact.sd["sigma"]):
         texts.append(

@@ -8,6 +8,7 @@ signal handling. Results depend on the seed alone, never on the number of thread
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -33,6 +34,10 @@ DRAWS_PER_DIMENSION = 5
 #: What a chain's steps are tuned to once warm-up has seen a divergence: a likelihood with a wall, such as that of
 #: counts that are all zero, needs smaller steps than most.
 CAREFUL_ACCEPT = 0.98
+#: Where a run falls a little short, it goes on: so many draws to tune the step, and so many to keep one.
+TUNE_AGAIN, THIN_AGAIN = 200, 4
+#: ... and what the step is tuned to then.
+ACCEPT_AGAIN = 0.99
 #: Starting points are spread by this factor beyond the posterior, so that R-hat keeps its meaning.
 OVERDISPERSION = 1.5
 
@@ -155,6 +160,7 @@ def run(
     *,
     known_scale: bool,
     progress: Progress | None = None,
+    regions: Sequence[tuple[np.ndarray, np.ndarray]] = (),
 ) -> Run:
     """Warm up and sample.
 
@@ -169,6 +175,8 @@ def run(
     known_scale : bool
         Whether the target is known to be standardised, so that only the step size is tuned.
     progress : Progress, optional
+    regions : sequence of (shift, factor), optional
+        Where the standardised space has further modes: every other chain starts around one of them.
 
     Returns
     -------
@@ -180,9 +188,12 @@ def run(
         As soon as every chain has finished the draw it was at.
     """
     chains = []
-    for seed in seeds.spawn(settings.chains):
+    for i, seed in enumerate(seeds.spawn(settings.chains)):
         bit_generator = np.random.PCG64DXSM(seed)
         start = OVERDISPERSION * np.random.Generator(bit_generator).standard_normal(target.dim)
+        if regions and i % 2:
+            shift, factor = regions[i // 2 % len(regions)]
+            start = shift + factor @ start / OVERDISPERSION
         chains.append(start_chain(target, bit_generator, start, first_step_size(target.dim), settings))
     if progress is not None:
         progress.begin(settings.chains)
@@ -213,6 +224,45 @@ def resume(
         progress.begin(len(chains))
     draws, table = _advance(chains, settings, progress, keep=settings.draws)
     return collect(target, chains, draws, table, 0)
+
+
+def again(
+    found: Run, settings: Settings, random_state: np.random.SeedSequence, progress: Progress | None = None
+) -> Run:
+    """Go on where a run ended, in a map learnt from all its draws, by smaller steps, and keep every fourth draw.
+
+    A kept draw is marked as divergent if any of its four is.
+    """
+    assert isinstance(found.target, AffineTarget)
+    careful = dataclasses.replace(settings, target_accept=max(settings.target_accept, ACCEPT_AGAIN))
+    old = found.target
+    shift, factor = _affine(found.draws.reshape(-1, old.dim))
+    target = AffineTarget(old.inner, old.factor @ shift + old.shift, old.factor @ factor)
+    chains = [
+        start_chain(
+            target,
+            bit_generator,
+            solve_triangular(factor, state.position - shift, lower=True),
+            first_step_size(target.dim),
+            careful,
+        )
+        for state, bit_generator in zip(found.states, continued(found.states, random_state), strict=True)
+    ]
+    if progress is not None:
+        progress.total = TUNE_AGAIN + THIN_AGAIN * settings.draws
+        progress.begin(len(chains))
+    parts, tables, diverged = [], [], []
+    for k in range(THIN_AGAIN):
+        draws, table = _advance(chains, careful, progress, tune=0 if k else TUNE_AGAIN, keep=settings.draws)
+        kept = slice((-1 - k * settings.draws) % THIN_AGAIN, None, THIN_AGAIN)
+        parts.append(draws[:, kept])
+        tables.append(table[:, kept])
+        diverged.append(table[:, :, STAT_NAMES.index("diverging")])
+    every = np.concatenate(diverged, axis=1).reshape(len(chains), settings.draws, THIN_AGAIN)
+    table = np.concatenate(tables, axis=1)
+    table[:, :, STAT_NAMES.index("diverging")] = every.max(axis=2)
+    made = found.tune + found.draws.shape[1] + TUNE_AGAIN
+    return collect(target, chains, np.concatenate(parts, axis=1), table, made)
 
 
 def continued(states: Sequence[ChainState], random_state: Any = None) -> list[np.random.BitGenerator]:

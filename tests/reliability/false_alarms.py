@@ -44,7 +44,7 @@ REASONS = {
     "cut short": "max_treedepth=",
     "energy": "energy of chain",
     "exact mean": "standard errors from the exact one",
-    "modes": "mode",
+    "one chain": "single chain",
 }
 SEED = 20_260
 
@@ -118,7 +118,7 @@ def amounts(rng: np.random.Generator, eta: np.ndarray, **_: Any) -> np.ndarray:
 
 
 def waits(rng: np.random.Generator, eta: np.ndarray, **_: Any) -> np.ndarray:
-    return rng.wald(np.exp(eta), np.exp(rng.normal()))
+    return rng.wald(np.exp(eta), np.exp(eta.mean() + rng.uniform(-0.5, 3.0)))
 
 
 def shares(rng: np.random.Generator, eta: np.ndarray, **_: Any) -> np.ndarray:
