@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import bayesglm
-from bayesglm import BayesianLinearRegression, Normal
+from bayesglm import BayesianLinearRegression, BayesianLogisticRegression, Normal
 from bayesglm.callbacks import STEPS
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -185,6 +185,26 @@ def test_a_callback_that_fails(data, moment, error, fitted):
     recorder.events.clear()
     np.testing.assert_array_equal(model.fit(X, y).coef_, clone(QUICK).set_callbacks().fit(X, y).coef_)
     assert recorder.events == WHOLE
+
+
+@needs_callbacks
+@pytest.mark.parametrize("sampler", ["auto", "nuts"])
+@pytest.mark.parametrize("at", [("setup", "fit"), ("begin", "sampling"), ("end", "sampling"), ("end", "fit")])
+def test_a_callback_that_fails_in_a_model_of_any_likelihood(data, at, sampler):
+    X, y = data
+    quick = BayesianLogisticRegression(draws=20, tune=50, random_state=0, sampler=sampler)
+    recorder = Recorder(at, OSError("of a callback"))
+    model = clone(quick).fit(X, y > 0.0).set_callbacks(recorder)
+    before = dict(vars(model))
+    with pytest.raises(OSError, match="of a callback"):
+        model.fit(X[:30], y[:30] > 0.5)
+    assert vars(model).keys() == before.keys()
+    assert all(vars(model)[name] is before[name] for name in before)
+    recorder.fail_at = None
+    recorder.events.clear()
+    found = model.fit(X[:30], y[:30] > 0.5).posterior_.draws["coef"]
+    assert recorder.events == WHOLE
+    np.testing.assert_array_equal(found, clone(quick).fit(X[:30], y[:30] > 0.5).posterior_.draws["coef"])
 
 
 @needs_callbacks
