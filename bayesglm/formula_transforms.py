@@ -81,7 +81,8 @@ def restore(transform: Any, data: Any, where: str) -> None:
     kind = type(transform).__name__
     if kind not in _LEARNT or type(transform) is not _classes()[kind]:
         raise ValueError(f"{where} is not one of patsy's transforms")
-    if not isinstance(data, dict) or data.get("transform") != kind:
+    found = data.get("transform") if isinstance(data, dict) else None
+    if not isinstance(found, str) or found != kind:  # an array would answer with an array
         raise ValueError(f"{where} must have the state of a {kind!r}")
     known = _LEARNT[kind]
     values = fields(data, where, transform=str, **known)[1:]

@@ -19,6 +19,8 @@ import numpy as np
 warnings.simplefilter("ignore")
 from bayesglm import BayesianLinearRegression, BayesianLogisticRegression
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin by ignoring it
+
 case, moment, fitted = sys.argv[1], float(sys.argv[2]), sys.argv[3] == "fitted"
 rng = np.random.default_rng(0)
 X = rng.normal(size=(60, 3))

@@ -164,6 +164,15 @@ def test_shares_rise_to_the_end_where_warm_up_comes_in_windows(terminal, hurry, 
     assert shares == sorted(shares)
 
 
+@pytest.fixture
+def interruptible():
+    """Ctrl-C raises KeyboardInterrupt, which a shell's background jobs begin by ignoring."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupted_fit_leaves_a_clean_line(terminal, hurry, take):
     take(5.0)
 

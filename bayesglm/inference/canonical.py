@@ -43,7 +43,8 @@ def canonical_rows(
     """
     if weights is not None and not np.all(weights != 0.0):
         kept = np.flatnonzero(weights)
-        X, Y, weights = X[kept], Y[kept], weights[kept]
+        rows = X.tocsr() if sparse.issparse(X) else X  # not every sparse format has rows to take
+        X, Y, weights = rows[kept], Y[kept], weights[kept]
     Y = np.ascontiguousarray(Y, dtype=np.float64)
     hashes = hash_rows(Y, X.shape[1])
     if sparse.issparse(X):

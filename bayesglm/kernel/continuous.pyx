@@ -302,8 +302,9 @@ cdef class StudentT(RealFamily):
     def quantile(self, q, eta, aux, extra=None):
         """Return the value with cdf q."""
         from scipy.special import stdtrit
-        # SciPy's quantile of level 0 is plus infinity.
-        z = np.copysign(stdtrit(self._df(aux), q), np.asarray(q, dtype=np.float64) - 0.5)
+        # SciPy's quantiles of levels 0 and 1 are plus infinity, or NaN before 1.14.
+        q = np.asarray(q, dtype=np.float64)
+        z = np.where((q == 0.0) | (q == 1.0), np.copysign(np.inf, q - 0.5), stdtrit(self._df(aux), q))
         return eta + aux["sigma"] * z
 
     def draw(self, rng, eta, aux, extra=None):
