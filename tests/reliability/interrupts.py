@@ -104,7 +104,7 @@ def disturbed(name: str, runs: int, seed: int) -> None:
     duration = time.perf_counter() - begin
     for i in range(runs):
         if i % 2:  # from an estimator that is fitted, and from one that is not
-            model = type(model)(**model.get_params())
+            model = type(model)(**model.get_params(deep=False))
         before, sent = dict(vars(model)), []
 
         def press(moment: float, sent: list[float] = sent) -> None:
