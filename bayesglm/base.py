@@ -48,6 +48,7 @@ class BayesianRegressor(CallbackSupportMixin, Fitting, PosteriorPredictor, Poste
 
     formula: str | None
     formula_namespace: Mapping[str, Any] | None
+    formula_strict: bool
     sigma_: float | np.ndarray
     _features: tuple[str, ...]
     _terms: dict[str, list[int]]
@@ -252,6 +253,7 @@ class BayesianRegressor(CallbackSupportMixin, Fitting, PosteriorPredictor, Poste
                 y,
                 namespace=self.formula_namespace,
                 intercept=check_bool(self.fit_intercept, "fit_intercept"),
+                strict=check_bool(self.formula_strict, "formula_strict"),
             )
             terms, features = design.terms, design.columns
             columns = [str(name) for name in (X.columns if hasattr(X, "columns") else X)]

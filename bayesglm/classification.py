@@ -39,6 +39,8 @@ class BayesianLogisticRegression(ClassifierMixin, FamilyModel):
         See `BayesianGLM`.
     formula_namespace : mapping, optional
         See `BayesianGLM`.
+    formula_strict : bool, default=False
+        See `BayesianGLM`.
 
     Attributes
     ----------
@@ -83,6 +85,7 @@ class BayesianLogisticRegression(ClassifierMixin, FamilyModel):
         random_state: Any = None,
         progressbar: bool | None = None,
         formula_namespace: Mapping[str, Any] | None = None,
+        formula_strict: bool = False,
     ):
         self.formula = formula
         self.prior = prior
@@ -102,6 +105,7 @@ class BayesianLogisticRegression(ClassifierMixin, FamilyModel):
         self.random_state = random_state
         self.progressbar = progressbar
         self.formula_namespace = formula_namespace
+        self.formula_strict = formula_strict
 
     # -- predictions ---------------------------------------------------------------------------------
 

@@ -55,6 +55,7 @@ class FamilyModel(CallbackSupportMixin, Fitting, FamilyAccess, Saving):
 
     formula: str | None
     formula_namespace: Mapping[str, Any] | None
+    formula_strict: bool
     _data: ClassVar[Any] = family_model_data
     weights_type = "frequency"
     coef_: np.ndarray
@@ -231,6 +232,7 @@ class FamilyModel(CallbackSupportMixin, Fitting, FamilyAccess, Saving):
                 y,
                 namespace=self.formula_namespace,
                 intercept=check_bool(self.fit_intercept, "fit_intercept"),
+                strict=check_bool(self.formula_strict, "formula_strict"),
             )
             self._design, self._terms, self._features = design, design.terms, design.columns
             columns = [str(name) for name in (X.columns if hasattr(X, "columns") else X)]

@@ -18,11 +18,13 @@ from bayesglm.formula_response import (
     numbers_of_response,
 )
 from bayesglm.formula_state import dumps, loads, outside
+from bayesglm.formula_strict import check_length, check_strict
 from bayesglm.inference.caller import stack_level
 
 # Leaving out rows can make others impossible to compute (what is left of a column may be constant, and then
 # standardize() divides by zero); so many times the factors are learnt anew on the rows that remain.
 _MOST_PASSES = 4
+_REMEDY = "formula_strict=False takes more, of formulas that you trust"
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ class FormulaDesign:
         *,
         namespace: Mapping[str, Any] | None = None,
         intercept: bool = True,
+        strict: bool = False,
     ) -> tuple["FormulaDesign", FormulaData]:
         """Apply a formula to a training frame.
 
@@ -109,6 +112,8 @@ class FormulaDesign:
             ``np``. The caller's variables are never looked at.
         intercept : bool, default True
             ``False`` removes the intercept as ``- 1`` in the formula does.
+        strict : bool, default False
+            Take nothing but what `bayesglm.formula_strict` lists, for formulas of strangers.
 
         Returns
         -------
@@ -128,6 +133,8 @@ class FormulaDesign:
         UserWarning
             If rows are dropped, or if a term depends on which rows are evaluated together.
         """
+        if strict:
+            check_length(formula, _REMEDY)
         parsed = parse(formula, intercept)
         namespace = check_namespace(namespace)
         source = Frame(frame)
@@ -140,6 +147,10 @@ class FormulaDesign:
         right = survey(right_codes, formula, source.names, namespace)
         both = survey(right_codes + left_codes, formula, source.names, namespace)
         found, complete = read_columns(source, both.uses.values(), formula)
+        if strict:
+            sides = [[factor.code for factor in term.factors] for term in parsed.right] + [left_codes]
+            kinds = {name: values.kind for name, values in found.items()}
+            check_strict(sides, formula, kinds, both.helpers, _REMEDY)
         given = None
         if y is not None:
             given = given_response(y, source.n_rows)
@@ -227,6 +238,16 @@ class FormulaDesign:
         X = np.full((n_rows, len(self.columns)), np.nan)
         X[rows] = known
         return X
+
+    def check_strict(self, remedy: str) -> None:
+        """Raise ValueError if the formula is none that strict mode takes; `remedy` says how to switch that off."""
+        parsed = parse(self.formula, again=True)
+        sides = [[factor.code for factor in term.factors] for term in parsed.right]
+        sides += [] if parsed.left is None else [[parsed.left.code]]
+        kinds = {column.use.name: column.kind for column in (*self._right_columns, *self._left_columns)}
+        if parsed.bare_response is not None:
+            kinds.setdefault(parsed.bare_response, "number")
+        check_strict(sides, self.formula, kinds, self._helpers, remedy)
 
     def response_of(self, frame: Any) -> np.ndarray:
         """Evaluate the left side of the formula on a frame.

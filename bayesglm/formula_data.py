@@ -229,7 +229,7 @@ def _numpy_function(name: Any) -> Callable[..., Any] | None:
         survey([f"np.{name}(x)"], f"np.{name}(x)", ["x"], {})
     except ValueError:
         return None
-    found = getattr(np, name, None)
+    found = vars(np).get(name)
     return found if callable(found) else None
 
 

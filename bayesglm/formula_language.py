@@ -1,6 +1,9 @@
 """Read a formula: its sides, its terms, and what of other languages it holds that patsy does not have."""
 
 import ast
+import io
+import tokenize
+import unicodedata
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +13,10 @@ from bayesglm.inference.caller import stack_level
 
 # Python's compiler gives up not much later; a sum of this many columns inside I() is still read.
 _DEEPEST = 1000
+# Nobody writes a longer one; reading it takes seconds.
+_LONGEST = 200_000
+# Products of two terms that patsy may form while it expands a formula: a few seconds, and more columns than data serve.
+_MOST_PRODUCTS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -74,21 +81,32 @@ def parse(formula: str, intercept: bool = True, again: bool = False) -> Parsed:
         raise ValueError(
             "the formula is empty; write for example 'y ~ x + C(g)', or 'y ~ 1' for an intercept only"
         )
+    if len(formula) > _LONGEST:
+        raise ValueError(
+            f"formula {formula[:60]!r}... has {len(formula):,} characters, more than the {_LONGEST:,} that are read"
+        )
     try:
         tree = parse_formula(formula)
+        wide = _expansion(tree)[2] > _MOST_PRODUCTS
+    except PatsyError as error:
+        raise _unreadable(error, formula) from None
+    except Exception:  # patsy's tokenizer stumbles over a few characters with an AssertionError and the like
+        raise _no_code(formula) from None
+    if wide:
+        raise ValueError(
+            f"formula {formula!r} has too many terms: its products and powers of sums make more than can be estimated; "
+            "lower the power, or write out the terms that matter"
+        )
+    try:
         description = ModelDesc.from_formula(tree)
     except PatsyError as error:
-        where = f" at {error.origin.relevant_code()!r}" if error.origin is not None else ""
-        numbers = error.message.startswith(("numbers", "intercept term", "Unary minus"))
-        hint = "; arithmetic with columns is written I(2*x)" if numbers else ""
-        raise ValueError(f"formula {formula!r} cannot be read: {error.message}{where}{hint}") from None
-    except Exception:  # patsy's tokenizer stumbles over a few characters with an AssertionError and the like
-        raise ValueError(
-            f"formula {formula!r} cannot be read: it is too deeply nested, or holds what is no code"
-        ) from None
+        raise _unreadable(error, formula) from None
+    except Exception:  # a RecursionError, and what patsy asserts
+        raise _no_code(formula) from None
     right, left = description.rhs_termlist, description.lhs_termlist
     for term in (*left, *right):
         for factor in term.factors:
+            _refuse_other_letters(factor.code, formula)
             _refuse_foreign_syntax(factor.code, formula)
     if len(left) > 1 or (left and len(left[0].factors) != 1):
         raise ValueError(
@@ -101,6 +119,68 @@ def parse(formula: str, intercept: bool = True, again: bool = False) -> Parsed:
     if not intercept:
         right = [term for term in right if term != INTERCEPT]
     return Parsed(formula, right, left[0].factors[0] if left else None)
+
+
+def _unreadable(error: Any, formula: str) -> ValueError:
+    where = f" at {error.origin.relevant_code()!r}" if error.origin is not None else ""
+    numbers = error.message.startswith(("numbers", "intercept term", "Unary minus"))
+    hint = "; arithmetic with columns is written I(2*x)" if numbers else ""
+    return ValueError(f"formula {formula!r} cannot be read: {error.message}{where}{hint}")
+
+
+def _no_code(formula: str) -> ValueError:
+    return ValueError(
+        f"formula {formula!r} cannot be read: it is too deeply nested, or holds what is no code"
+    )
+
+
+def _expansion(tree: Any) -> tuple[int, frozenset[str], int]:
+    """At most how many terms patsy makes of a node, their factors, and how many products it forms for that."""
+    if not tree.args:
+        factors = frozenset([tree.token.extra]) if tree.type == "PYTHON_EXPR" else frozenset()
+        return len(factors), factors, 0
+    terms, factors, products = _expansion(tree.args[0])
+    if len(tree.args) == 1:
+        return terms, factors, products
+    if tree.type == "**":
+        power = getattr(tree.args[1].token, "extra", None)
+        wanted = int(power) if isinstance(power, str) and power.isdecimal() and len(power) < 10 else terms
+        most = 2 ** min(len(factors), 60)
+        found, last = terms, terms
+        for _ in range(1, min(wanted, terms)):
+            products += terms * last
+            if products > _MOST_PRODUCTS:
+                break
+            last = min(terms * last, most)
+            found += last
+        return min(found, most), factors, products
+    others, more, further = _expansion(tree.args[1])
+    factors, products = factors | more, products + further
+    if tree.type in ("*", ":"):
+        products += terms * others
+        found = terms * others + (terms + others if tree.type == "*" else 0)
+    else:
+        found = terms + others
+    return min(found, 2 ** min(len(factors), 60)), factors, products
+
+
+def _refuse_other_letters(code: str, formula: str) -> None:
+    """Refuse names in letters that Python takes for others, as it does full-width ones; patsy does not."""
+    if code.isascii():
+        return
+    try:
+        names = [
+            t.string for t in tokenize.generate_tokens(io.StringIO(code).readline) if t.type == tokenize.NAME
+        ]
+    except (tokenize.TokenError, SyntaxError):
+        return  # no Python, which is said elsewhere
+    for name in names:
+        plain = unicodedata.normalize("NFKC", name)
+        if plain != name:
+            raise ValueError(
+                f"formula {formula!r}: Python reads the name {name!r} as {plain!r}; write it so, or Q({name!r}) if a "
+                "column is called that"
+            )
 
 
 def _warn_of_empty_powers(tree: Any, formula: str) -> None:

@@ -222,7 +222,9 @@ class _Judge:
             return
         if name in _REFUSED_NUMPY or name.startswith(_REFUSED_NUMPY_PREFIXES):
             self._refuse(f"np.{name}", "of np only functions that compute are open to formulas")
-        member = getattr(np, name, None)
+        member = vars(np).get(name)  # getattr would import what NumPy imports on demand
+        if member is None and name in dir(np) and name != "newaxis":
+            self._refuse(f"np.{name}", "of np only functions that compute are open to formulas")
         if member is None and name != "newaxis":
             near = difflib.get_close_matches(name, dir(np), n=1)
             hint = f"; did you mean np.{near[0]}?" if near else ""
@@ -278,7 +280,7 @@ class _Judge:
     def _unknown_function(self, name: str) -> NoReturn:
         if name in _FROM_R:
             hint = f"write {_FROM_R[name]}"
-        elif hasattr(np, name):
+        elif name in vars(np):
             hint = f"write np.{name}(...)"
         else:
             near = difflib.get_close_matches(name, [*_patsy_names(), *self.namespace], n=1)
@@ -292,7 +294,7 @@ def _is_elementwise(node: ast.AST) -> bool:
         return False
     if isinstance(node.func, ast.Attribute):
         ours = isinstance(node.func.value, ast.Name) and node.func.value.id == "np"
-        return ours and isinstance(getattr(np, node.func.attr, None), np.ufunc)
+        return ours and isinstance(vars(np).get(node.func.attr), np.ufunc)
     return is_call_of(node, "I")
 
 

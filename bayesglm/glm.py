@@ -67,6 +67,9 @@ class BayesianGLM(FamilyPredictor, FamilyModel):
         None: a bar appears when a fit takes longer than two seconds at a terminal or in a notebook.
     formula_namespace : mapping, optional
         Functions and constants that the formula may use besides patsy's builtins and ``np``.
+    formula_strict : bool, default=False
+        Take nothing in a formula but columns, numbers, texts, operators and a list of known functions, as is right for
+        formulas of strangers: see "Formulas and files of strangers" in docs/saving.md.
 
     Attributes
     ----------
@@ -118,6 +121,7 @@ class BayesianGLM(FamilyPredictor, FamilyModel):
         random_state: Any = None,
         progressbar: bool | None = None,
         formula_namespace: Mapping[str, Any] | None = None,
+        formula_strict: bool = False,
     ):
         self.formula = formula
         self.family = family
@@ -140,6 +144,7 @@ class BayesianGLM(FamilyPredictor, FamilyModel):
         self.random_state = random_state
         self.progressbar = progressbar
         self.formula_namespace = formula_namespace
+        self.formula_strict = formula_strict
 
     def _make_family(self, rows: Rows) -> Family:
         return resolve_family(self.family, self.link)

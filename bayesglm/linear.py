@@ -59,6 +59,9 @@ class BayesianLinearRegression(BayesianRegressor):
         None: a bar appears when a fit takes longer than two seconds at a terminal or in a notebook.
     formula_namespace : mapping, optional
         Functions and constants that the formula may use besides patsy's builtins and ``np``.
+    formula_strict : bool, default=False
+        Take nothing in a formula but columns, numbers, texts, operators and a list of known functions, as is right for
+        formulas of strangers: see "Formulas and files of strangers" in docs/saving.md.
     weights_type : {"frequency", "precision"}, default="frequency"
         What `sample_weight` means. A frequency of w counts a row as w equal rows, as everywhere in
         scikit-learn: more weight, more data. A precision of w says that a row's noise has variance sigma²/w, as
@@ -129,6 +132,7 @@ class BayesianLinearRegression(BayesianRegressor):
         weights_type: str = "frequency",
         copy_X: bool = True,
         tol: float = 1e-6,
+        formula_strict: bool = False,
     ):
         self.formula = formula
         self.prior = prior
@@ -147,6 +151,7 @@ class BayesianLinearRegression(BayesianRegressor):
         self.random_state = random_state
         self.progressbar = progressbar
         self.formula_namespace = formula_namespace
+        self.formula_strict = formula_strict
         self.weights_type = weights_type
         self.copy_X = copy_X
         self.tol = tol

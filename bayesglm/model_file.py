@@ -5,6 +5,8 @@ from typing import Any
 
 from bayesglm import archive
 from bayesglm.classification import BayesianLogisticRegression
+from bayesglm.formula_language import parse
+from bayesglm.formula_strict import check_length, check_strict
 from bayesglm.glm import BayesianGLM
 from bayesglm.linear import BayesianLinearRegression
 from bayesglm.regressors import (
@@ -14,6 +16,9 @@ from bayesglm.regressors import (
     BayesianRobustRegression,
 )
 from bayesglm.saving import Saving
+from bayesglm.validation import check_bool
+
+_REMEDY = "load(path, strict=False) takes it, if you trust whoever wrote it"
 
 #: All estimators, by the names that stand in files.
 ESTIMATORS: dict[str, type[Saving]] = {
@@ -30,7 +35,7 @@ ESTIMATORS: dict[str, type[Saving]] = {
 }
 
 
-def load(path: str | os.PathLike[str]) -> Any:
+def load(path: str | os.PathLike[str], strict: bool = True) -> Any:
     """Load a model from a file that its method ``save`` has written.
 
     No code of the file is run, nothing is imported by a name in it, and it cannot ask for more memory than a few
@@ -39,6 +44,9 @@ def load(path: str | os.PathLike[str]) -> Any:
     Parameters
     ----------
     path : str or path-like
+    strict : bool, default True
+        Refuse a file whose formula is more than columns, numbers, texts, operators and known functions, since its code
+        would run when the model predicts. ``False`` judges it as at fit, for files of people whom you trust.
 
     Returns
     -------
@@ -50,7 +58,8 @@ def load(path: str | os.PathLike[str]) -> Any:
     Raises
     ------
     ValueError
-        In one sentence, if the file is damaged, no saved model, or saved by a newer version.
+        In one sentence, if the file is damaged, no saved model, saved by a newer version, or has a formula that
+        strict mode does not take.
     OSError
         If the file cannot be opened.
 
@@ -65,11 +74,30 @@ def load(path: str | os.PathLike[str]) -> Any:
     >>> bool((bayesglm.load(path).predict(X) == model.predict(X)).all())
     True
     """
+    strict = check_bool(strict, "strict")
     found = archive.read(path, {name: kind._data.VERSION for name, kind in ESTIMATORS.items()})
     kind = ESTIMATORS[found.kind]
     model = kind.__new__(kind)
     try:
         kind._data.restore(model, found.data)
+        if strict:
+            _check_formula(model)
     except ValueError as error:
         raise ValueError(f"{os.fspath(path)!r} cannot be loaded: {error}") from None
     return model
+
+
+def _check_formula(model: Any) -> None:
+    """Refuse a model whose formula is none that strict mode takes; so far nothing of it was evaluated."""
+    design = getattr(model, "_design", None)
+    if design is not None:
+        design.check_strict(_REMEDY)
+    elif isinstance(model.formula, str):
+        check_length(model.formula, _REMEDY)
+        try:
+            parsed = parse(model.formula, again=True)
+        except ValueError:
+            return  # no fit can read it either
+        codes = [[factor.code for factor in term.factors] for term in parsed.right]
+        codes += [] if parsed.left is None else [[parsed.left.code]]
+        check_strict(codes, model.formula, None, model.formula_namespace or {}, _REMEDY)

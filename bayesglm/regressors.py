@@ -27,6 +27,8 @@ class BayesianPoissonRegressor(FamilyPredictor, FamilyModel):
         See `BayesianGLM`.
     formula_namespace : mapping, optional
         See `BayesianGLM`.
+    formula_strict : bool, default=False
+        See `BayesianGLM`.
 
     Attributes
     ----------
@@ -68,6 +70,7 @@ class BayesianPoissonRegressor(FamilyPredictor, FamilyModel):
         random_state: Any = None,
         progressbar: bool | None = None,
         formula_namespace: Mapping[str, Any] | None = None,
+        formula_strict: bool = False,
     ):
         self.formula = formula
         self.prior = prior
@@ -87,6 +90,7 @@ class BayesianPoissonRegressor(FamilyPredictor, FamilyModel):
         self.random_state = random_state
         self.progressbar = progressbar
         self.formula_namespace = formula_namespace
+        self.formula_strict = formula_strict
 
     def _make_family(self, rows: Rows) -> Family:
         return Poisson()
@@ -111,6 +115,8 @@ class BayesianNegativeBinomialRegressor(FamilyPredictor, FamilyModel):
     chains, draws, tune, target_accept, max_treedepth, n_jobs, random_state, progressbar
         See `BayesianGLM`.
     formula_namespace : mapping, optional
+        See `BayesianGLM`.
+    formula_strict : bool, default=False
         See `BayesianGLM`.
     phi : float, optional
         None: estimated.
@@ -162,6 +168,7 @@ class BayesianNegativeBinomialRegressor(FamilyPredictor, FamilyModel):
         random_state: Any = None,
         progressbar: bool | None = None,
         formula_namespace: Mapping[str, Any] | None = None,
+        formula_strict: bool = False,
     ):
         self.formula = formula
         self.phi = phi
@@ -183,6 +190,7 @@ class BayesianNegativeBinomialRegressor(FamilyPredictor, FamilyModel):
         self.random_state = random_state
         self.progressbar = progressbar
         self.formula_namespace = formula_namespace
+        self.formula_strict = formula_strict
 
     def _make_family(self, rows: Rows) -> Family:
         return NegativeBinomial(phi=self.phi)
@@ -211,6 +219,8 @@ class BayesianGammaRegressor(FamilyPredictor, FamilyModel):
     chains, draws, tune, target_accept, max_treedepth, n_jobs, random_state, progressbar
         See `BayesianGLM`.
     formula_namespace : mapping, optional
+        See `BayesianGLM`.
+    formula_strict : bool, default=False
         See `BayesianGLM`.
     shape_prior : Prior, str or None, default=None
         Of the shape of the gamma distribution. None: weakly informative over orders of magnitude.
@@ -258,6 +268,7 @@ class BayesianGammaRegressor(FamilyPredictor, FamilyModel):
         random_state: Any = None,
         progressbar: bool | None = None,
         formula_namespace: Mapping[str, Any] | None = None,
+        formula_strict: bool = False,
     ):
         self.formula = formula
         self.shape_prior = shape_prior
@@ -278,6 +289,7 @@ class BayesianGammaRegressor(FamilyPredictor, FamilyModel):
         self.random_state = random_state
         self.progressbar = progressbar
         self.formula_namespace = formula_namespace
+        self.formula_strict = formula_strict
 
     def _make_family(self, rows: Rows) -> Family:
         return Gamma()
@@ -307,6 +319,8 @@ class BayesianRobustRegression(FamilyPredictor, FamilyModel):
     chains, draws, tune, target_accept, max_treedepth, n_jobs, random_state, progressbar
         See `BayesianGLM`.
     formula_namespace : mapping, optional
+        See `BayesianGLM`.
+    formula_strict : bool, default=False
         See `BayesianGLM`.
     df : float, optional
         Degrees of freedom of the noise. None: estimated.
@@ -359,6 +373,7 @@ class BayesianRobustRegression(FamilyPredictor, FamilyModel):
         random_state: Any = None,
         progressbar: bool | None = None,
         formula_namespace: Mapping[str, Any] | None = None,
+        formula_strict: bool = False,
     ):
         self.formula = formula
         self.df = df
@@ -381,6 +396,7 @@ class BayesianRobustRegression(FamilyPredictor, FamilyModel):
         self.random_state = random_state
         self.progressbar = progressbar
         self.formula_namespace = formula_namespace
+        self.formula_strict = formula_strict
 
     def _make_family(self, rows: Rows) -> Family:
         return StudentT(df=self.df)

@@ -63,6 +63,7 @@ ORDER = [
     [
         "bayesglm.mixture_quantiles",
         "bayesglm.formula_columns",
+        "bayesglm.formula_strict",
         "bayesglm.formula_state",
         "bayesglm.formula_transforms",
     ],
