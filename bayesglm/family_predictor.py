@@ -205,6 +205,8 @@ class FamilyPredictor(RegressorMixin, FamilyRows):
         w = np.ones(int(kept.sum())) if weights is None else weights[kept]
         y_, mean = observed[kept], fitted[kept]
         extra = None if extra is None else extra[kept]
+        if family.extra != "trials" or extra is not None:
+            family.check_response(y_, extra)
         size = np.ones(len(y_))
         if family.extra == "trials" and extra is not None:
             size = extra
