@@ -123,7 +123,10 @@ def main() -> None:
     tallies = {group: Tally() for group in groups}
     for (group, number), tally in zip(tasks, found, strict=True):
         tallies[group].add(tally)
-        print(f"{group} {number}: {tally.broken.total()} of {tally.total} broken", flush=True)
+        print(
+            f"{group} {number}: {tally.broken.total()} of {tally.total} broken {dict(tally.broken) or ''}",
+            flush=True,
+        )
     everything = Tally()
     print("\n| group | cases | fitted | refused | different refusals | failures | ms a case |")
     print("|---|---|---|---|---|---|---|")
