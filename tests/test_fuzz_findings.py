@@ -194,3 +194,9 @@ def test_odds_ratios_that_overflow_are_infinite():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert "inf" in str(model.summary(scale="response"))
+
+
+def test_rows_without_weight_do_not_count_in_scores_of_successes():
+    rows, trials, weights = np.array([[0.0], [-3.0]]), np.array([203, 201]), np.array([1.0, 0.0])
+    model = BayesianGLM(family="binomial", **FEW).fit(rows, [0, 1], weights, trials=trials)
+    assert np.isfinite(model.score(rows, [0, 1], weights, trials=trials))

@@ -124,7 +124,7 @@ def main() -> None:
     for (group, number), tally in zip(tasks, found, strict=True):
         tallies[group].add(tally)
         print(
-            f"{group} {number}: {tally.broken.total()} of {tally.total} broken {dict(tally.broken) or ''}",
+            f"{group} {number}: {tally.fitted} fitted, {tally.broken.total()} of {tally.total} broken {dict(tally.broken) or ''}",
             flush=True,
         )
     everything = Tally()
