@@ -123,10 +123,9 @@ def main() -> None:
     tallies = {group: Tally() for group in groups}
     for (group, number), tally in zip(tasks, found, strict=True):
         tallies[group].add(tally)
-        print(
-            f"{group} {number}: {tally.fitted} fitted, {tally.broken.total()} of {tally.total} broken {dict(tally.broken) or ''}",
-            flush=True,
-        )
+        broken = dict(tally.broken) or ""
+        text = f"{group} {number}: {tally.fitted} fitted, {tally.broken.total()} of {tally.total} broken {broken}"
+        print(text, flush=True)
     everything = Tally()
     print("\n| group | cases | fitted | refused | different refusals | failures | ms a case |")
     print("|---|---|---|---|---|---|---|")
