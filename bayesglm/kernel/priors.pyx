@@ -20,10 +20,8 @@ LARGEST = float(np.finfo(np.float64).max)
 
 def is_positive(value):
     """Return whether ``value`` is a positive number that a double holds."""
-    if isinstance(value, bool) or not isinstance(value, Real):
-        return False
     try:
-        return 0.0 < float(value) < np.inf
+        return isinstance(value, Real) and not isinstance(value, bool) and 0.0 < float(value) < np.inf
     except OverflowError:
         return False
 
