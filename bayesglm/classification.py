@@ -17,7 +17,7 @@ from bayesglm.formula_language import parse
 from bayesglm.inference.sampling import seed_sequence
 from bayesglm.kernel.family import Family
 from bayesglm.snapshot import of_one_fit
-from bayesglm.validation import check_predictive
+from bayesglm.validation import check_predictive, check_weights
 
 
 class BayesianLogisticRegression(ClassifierMixin, FamilyModel):
@@ -203,7 +203,7 @@ class BayesianLogisticRegression(ClassifierMixin, FamilyModel):
         kind : {"mean"}, default="mean"
         offset : array-like of shape (n,) or str, optional
         """
-        if kind != "mean":
+        if not isinstance(kind, str) or kind != "mean":
             raise ValueError(
                 f"kind={kind!r}: classes are no numbers, so that only kind='mean' has quantiles."
             )
@@ -260,7 +260,8 @@ class BayesianLogisticRegression(ClassifierMixin, FamilyModel):
             rows, observed = self._rows_and_response(X, y)
             kept = np.isfinite(observed) & np.all(np.isfinite(rows), axis=1)
             probabilities = family_prediction.class_probabilities(self._source(), rows[kept], None)
-            weights = None if sample_weight is None else np.asarray(sample_weight)[kept]
+            weights = check_weights(sample_weight, len(kept))
+            weights = None if weights is None else weights[kept]
             return float(np.average(probabilities.argmax(axis=1) == observed[kept], weights=weights))
         return float(super().score(X, y, sample_weight))
 
@@ -287,7 +288,9 @@ class BayesianLogisticRegression(ClassifierMixin, FamilyModel):
                 return X, None  # which reading the arrays refuses
             if getattr(y, "ndim", 1) == 2 and np.shape(y)[1] > 1:
                 raise ValueError(f"y has shape {np.shape(y)}, but one class is wanted for each row.")
-            return X, np.asarray(column_or_1d(y, warn=True))
+            labels = np.asarray(column_or_1d(y, warn=True))
+            # scikit-learn does not know NumPy's strings of variable width.
+            return X, labels.astype(object) if labels.dtype.kind == "T" else labels
         response = self._left_column()
         if response is None:
             left = self.formula.partition("~")[0].strip()

@@ -34,7 +34,8 @@ class Inner:
     def observed(self, y: Any) -> np.ndarray:
         """Return the responses, from the model's formula if ``y`` is None; floats, shape (n,) or (n, k)."""
         if y is None:
-            return self.model._rows_and_response(self.X, None)[1][:, 0]
+            values = self.model._rows_and_response(self.X, None)[1]
+            return values[:, 0] if values.ndim == 2 else values
         values = as_numbers(y)
         if getattr(self.model, "formula", None) is None:
             raise_not_finite(None, values, ())

@@ -134,16 +134,19 @@ class FamilyModel(CallbackSupportMixin, Fitting, FamilyAccess, Saving):
         p, K = len(self._features), family.n_predictors
         check_draws(settings.draws, settings.tune, settings.chains, K * (p + 1) + 2)
         with one_blas_thread():
-            data = regression_data(
-                rows.X,
-                rows.y,
-                family,
-                weights=rows.weights,
-                extra=extra,
-                offset=offset,
-                intercept=self._wants_intercept(),
-                dtype=dtype,
-            )
+            try:
+                data = regression_data(
+                    rows.X,
+                    rows.y,
+                    family,
+                    weights=rows.weights,
+                    extra=extra,
+                    offset=offset,
+                    intercept=self._wants_intercept(),
+                    dtype=dtype,
+                )
+            except FloatingPointError:
+                raise_not_finite(rows.X, rows.y, self._features)
             priors = self._bound_priors(data)
             try:
                 route = GeneralRoute(data, priors, sampler)
@@ -222,7 +225,9 @@ class FamilyModel(CallbackSupportMixin, Fitting, FamilyAccess, Saving):
             )
             rows = rows.astype(np.float64, copy=False)
             weights = check_weights(sample_weight, len(Y))
-            if not np.isfinite(rows.data.sum() if hasattr(rows, "toarray") else rows.sum()):
+            with np.errstate(over="ignore", invalid="ignore"):
+                total = rows.data.sum() if hasattr(rows, "toarray") else rows.sum()
+            if not np.isfinite(total):
                 raise_not_finite(rows, np.zeros(0), self._features, overflow=False)
             self._responses = response_names(y, Y)
         else:

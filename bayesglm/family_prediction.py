@@ -55,7 +55,12 @@ class FamilySource:
     def linear_predictors(self, X: np.ndarray, offset: np.ndarray | None) -> np.ndarray:
         """Return linear predictors of rows X (m, p), shape (m, S) or (m, S, K)."""
         shape = self.coef.shape[:-1]
-        eta = (X @ self.coef.reshape(int(np.prod(shape)), X.shape[1]).T).reshape(len(X), *shape)
+        with np.errstate(over="ignore", invalid="ignore"):
+            eta = (X @ self.coef.reshape(int(np.prod(shape)), X.shape[1]).T).reshape(len(X), *shape)
+        if not np.isfinite(eta).all():
+            raise ValueError(
+                "X holds numbers so large that linear predictors overflow; divide them by a constant."
+            )
         eta += self.intercept
         if offset is not None:
             eta += offset.reshape(-1, *(1,) * (eta.ndim - 1))
@@ -204,9 +209,10 @@ def _ends_early(source: FamilySource, eta: np.ndarray, extra: np.ndarray | None)
     """Return whether so little of a row's distribution lies beyond the counts that are summed, shape (m,)."""
     if extra is not None:
         return np.asarray(extra[:, 0] <= _MOST_COUNTS)
-    means = source.family.mean(eta, source.aux, extra)
-    spread = np.asarray(source.family.variance(eta, source.aux, extra)).mean(axis=1) + means.var(axis=1)
-    early = means.mean(axis=1) + 6.0 * np.sqrt(spread) < _MOST_COUNTS
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows does not end early
+        means = source.family.mean(eta, source.aux, extra)
+        spread = np.asarray(source.family.variance(eta, source.aux, extra)).mean(axis=1) + means.var(axis=1)
+        early = means.mean(axis=1) + 6.0 * np.sqrt(spread) < _MOST_COUNTS
     if early.any():
         last = source.family.cdf(float(_MOST_COUNTS), eta[early], source.aux, None).mean(axis=1)
         early[early] = last > 1.0 - _LEFT
@@ -320,6 +326,7 @@ def class_quantiles(
 
 def check_coverage(coverage: Any) -> float:
     """Return a coverage strictly between 0 and 1."""
-    if not isinstance(coverage, Real) or not 0.0 < float(coverage) < 1.0:
+    number = coverage if isinstance(coverage, Real) else np.nan
+    if not 0.0 < number < 1.0:  # type: ignore[operator]
         raise ValueError(f"coverage must lie strictly between 0 and 1, got {coverage!r}.")
     return float(coverage)

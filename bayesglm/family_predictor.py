@@ -202,9 +202,13 @@ class FamilyPredictor(RegressorMixin, FamilyRows):
         fitted = family_prediction.moments(source, rows, offset, extra, "mean")[0]
         kept = np.isfinite(observed) & np.isfinite(fitted)
         weights = check_weights(sample_weight, len(kept))
+        if weights is not None:  # a row that does not count may have an infinite deviance
+            kept &= weights > 0.0
         w = np.ones(int(kept.sum())) if weights is None else weights[kept]
         y_, mean = observed[kept], fitted[kept]
         extra = None if extra is None else extra[kept]
+        if family.extra != "trials" or extra is not None:
+            family.check_response(y_, extra)
         size = np.ones(len(y_))
         if family.extra == "trials" and extra is not None:
             size = extra

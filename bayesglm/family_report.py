@@ -59,10 +59,11 @@ def family_summary(
                 "compare predictions instead, predict_interval(X, kind='mean')."
             )
         draws = dict(posterior.draws)
-        draws["coef"] = np.exp(draws["coef"])
-        if "Intercept" in draws:
-            level = draws["Intercept"]
-            draws["Intercept"] = np.exp(level) if family.n_predictors > 1 else family.inverse_link(level)
+        with np.errstate(over="ignore"):
+            draws["coef"] = np.exp(draws["coef"])
+            if "Intercept" in draws:
+                level = draws["Intercept"]
+                draws["Intercept"] = np.exp(level) if family.n_predictors > 1 else family.inverse_link(level)
         posterior = dataclasses.replace(
             posterior, draws=draws, diagnostics=diagnose(stack(draws), posterior.settings.n_threads)
         )

@@ -152,7 +152,10 @@ def _ends(y_true: ArrayLike, interval: ArrayLike) -> tuple[np.ndarray, np.ndarra
 def _mean(values: np.ndarray, sample_weight: ArrayLike | None) -> float:
     """Return the weighted mean over the rows of the values (n,) or, over responses, of their means."""
     weights = check_weights(sample_weight, len(values))
-    return float(np.average(values.reshape(len(values), -1).mean(axis=1), weights=weights))
+    found = values.reshape(len(values), -1).mean(axis=1)
+    if weights is not None:  # a row that does not count may have an infinite score
+        found, weights = found[weights > 0.0], weights[weights > 0.0]
+    return float(np.average(found, weights=weights))
 
 
 # -- scorers ---------------------------------------------------------------------------------------------

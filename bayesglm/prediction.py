@@ -18,6 +18,7 @@ from scipy import sparse
 
 from bayesglm.mixture_quantiles import ROOT_2PI, component_quantiles, spread_of
 from bayesglm.parallel import one_blas_thread
+from bayesglm.validation import is_complex
 
 # Bytes of temporaries a block of rows may need (one row with all components is the least): small enough for
 # a processor's cache, measured up to 1.5 times faster than 32 MB, and large enough to hide NumPy's overhead.
@@ -287,15 +288,15 @@ def draw(
 
 def check_kind(kind: str) -> None:
     """Refuse a kind of prediction that there is not."""
-    if kind not in ("response", "mean"):
+    if not isinstance(kind, str) or kind not in ("response", "mean"):
         raise ValueError(f'kind must be "response" or "mean", got {kind!r}.')
 
 
 def as_levels(q: ArrayLike) -> np.ndarray:
     """Probabilities as an array of no or one dimension."""
     try:
-        levels = np.asarray(q, dtype=float)
-    except (TypeError, ValueError):
+        levels = np.empty((0, 0)) if is_complex(q) else np.asarray(q, dtype=float)
+    except (TypeError, ValueError, OverflowError):
         levels = np.empty((0, 0))
     if levels.ndim > 1:
         raise ValueError(f"q must be a number or a one-dimensional sequence of numbers, got {q!r}.")

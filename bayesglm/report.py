@@ -162,8 +162,11 @@ def _moments(posterior: Posterior, tails: np.ndarray) -> tuple[np.ndarray, np.nd
     if posterior.exact is not None:
         return _exact(posterior.exact, tails)
     stacked = posterior.stacked()
-    ends = np.quantile(stacked.reshape(len(stacked), -1), tails, axis=1).T
-    return stacked.mean(axis=(1, 2)), stacked.std(axis=(1, 2)), ends
+    with np.errstate(over="ignore", invalid="ignore"):
+        ends = np.quantile(stacked.reshape(len(stacked), -1), tails, axis=1).T
+        mean, sd = stacked.mean(axis=(1, 2)), stacked.std(axis=(1, 2))
+    # Draws are numbers or, as odds ratios, infinite; between infinities NumPy says NaN.
+    return mean, np.where(np.isnan(sd), np.inf, sd), np.where(np.isnan(ends), np.inf, ends)
 
 
 def _exact(exact: ExactPosterior, tails: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

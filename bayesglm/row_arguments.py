@@ -10,6 +10,7 @@ import numpy as np
 
 from bayesglm.formula_names import list_names
 from bayesglm.kernel.family import Family
+from bayesglm.validation import refuse_masked
 
 #: In the order of the arguments of `fit` and of the methods that predict.
 ROW_ARGUMENTS = ("offset", "exposure", "trials", "standard_error")
@@ -142,6 +143,7 @@ def refuse_missing(given: Mapping[str, Any], kept: np.ndarray | None) -> None:
 
 def _numbers(value: Any, name: str, n: int) -> np.ndarray:
     """Return n numbers; infinities are refused."""
+    refuse_masked(value, name)
     found = _as_numbers(value, name)
     if found.ndim == 0:
         found = np.full(n, float(found))

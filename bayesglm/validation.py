@@ -36,12 +36,12 @@ def check_int(value: Any, name: str, minimum: int) -> int:
 
 def check_fraction(value: Any, name: str) -> float:
     """Return ``value`` if it is a number strictly between 0 and 1."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (Real, np.number)):
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number between 0 and 1; got {value!r}.")
-    number = float(value)
+    number: Any = value
     if not 0.0 < number < 1.0:
         raise ValueError(f"{name} must be between 0 and 1; got {value!r}.")
-    return number
+    return float(number)
 
 
 def check_bool(value: Any, name: str) -> bool:
@@ -152,6 +152,8 @@ def check_arrays(estimator: Any, X: Any, y: Any, reset: bool = True) -> tuple[An
     them. A sparse X becomes CSR.
     """
     _refuse_text(X)
+    refuse_masked(X, "X")
+    refuse_masked(y, "y")
     if _is_frame_without_columns(X):
         X = np.empty(X.shape)
     elif getattr(X, "ndim", 0) == 2 and X.shape[1] == 0:
@@ -163,9 +165,12 @@ def check_arrays(estimator: Any, X: Any, y: Any, reset: bool = True) -> tuple[An
         raise TypeError("y is sparse, but responses are read as an array: pass y.toarray().")
     if getattr(y, "ndim", 0) == 2 and y.shape[1] == 0:
         raise ValueError(f"y has shape {y.shape}: give at least one response.")
-    if y is not None and np.asarray(y).dtype.kind in "OUSf":
-        raise_not_finite(None, as_numbers(y), ())
-    X, y = validate_data(
+    if y is not None and np.asarray(y).dtype.kind in "OUSTf":
+        numbers = as_numbers(y)
+        raise_not_finite(None, numbers, ())
+        if np.asarray(y).dtype.kind == "T":  # which scikit-learn does not know
+            y = numbers
+    X, y = _validated(
         estimator,
         X,
         y,
@@ -177,7 +182,27 @@ def check_arrays(estimator: Any, X: Any, y: Any, reset: bool = True) -> tuple[An
         y_numeric=True,
         multi_output=True,
     )
-    return X, np.ascontiguousarray(y, dtype=np.float64)
+    if X.dtype.kind == "O":
+        try:
+            X = X.astype(np.float64)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise ValueError(f"X must hold numbers, so encode it first: {error}.") from None
+    return X, np.ascontiguousarray(as_numbers(y))
+
+
+def _validated(estimator: Any, *data: Any, **options: Any) -> Any:
+    """Return what scikit-learn's validation makes of the data; what others raise inside it is put in one sentence."""
+    try:
+        return validate_data(estimator, *data, **options)
+    except Exception as error:
+        last = error.__traceback__
+        while last is not None and last.tb_next is not None:
+            last = last.tb_next
+        theirs = last is not None and last.tb_frame.f_globals.get("__name__", "").startswith("sklearn")
+        if theirs and isinstance(error, (ValueError, TypeError)):
+            raise
+        reason = " ".join(str(error).split())[:200].rstrip(".")
+        raise ValueError(f"X or y cannot be read as numbers: {reason or type(error).__name__}.") from None
 
 
 def check_response(y: Any, n: int, k: int) -> np.ndarray:
@@ -211,8 +236,10 @@ def response_names(y: Any, Y: np.ndarray, before: tuple[str, ...] | None = None)
 def as_numbers(y: Any) -> np.ndarray:
     """Return responses as floats; NaN is let through."""
     try:
+        if is_complex(y):
+            raise ValueError("complex numbers have no order")
         return np.asarray(y, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"y must hold numbers, so encode it first: {error}.") from None
 
 
@@ -230,9 +257,10 @@ def check_rows(estimator: Any, X: Any) -> Any:
     ):
         return X
     _refuse_text(X)
+    refuse_masked(X, "X")
     if _is_frame_without_columns(X):
         X = np.empty(X.shape)
-    rows = validate_data(
+    rows = _validated(
         estimator,
         X,
         reset=False,
@@ -257,7 +285,13 @@ def check_weights(sample_weight: Any, n: int, weights_type: str = "frequency") -
     """Return the weights as an array of shape (n,), or None."""
     if sample_weight is None:
         return None
-    weights = _check_sample_weight(sample_weight, np.empty((n, 1)), dtype=np.float64)
+    refuse_masked(sample_weight, "sample_weight")
+    if is_complex(sample_weight):
+        raise TypeError("sample_weight must be real numbers; got complex ones.")
+    try:
+        weights = _check_sample_weight(sample_weight, np.empty((n, 1)), dtype=np.float64)
+    except OverflowError:
+        raise ValueError("sample_weight holds an integer beyond what a double holds.") from None
     if not np.all(np.isfinite(weights)):
         raise ValueError(
             f"sample_weight holds NaN or infinity in row {int(np.argmin(np.isfinite(weights)))}."
@@ -298,6 +332,7 @@ def raise_not_finite(X: Any, y: np.ndarray, columns: tuple[str, ...], overflow: 
                 f"X contains {kind} in column {columns[column]!r}, row {start + row}; drop or impute such rows, or "
                 "use a formula, which leaves rows with missing values out."
             )
+    y = np.atleast_1d(y)
     bad = ~np.isfinite(y)
     if bad.any():
         row = int(np.argwhere(bad)[0][0])
@@ -309,6 +344,21 @@ def raise_not_finite(X: Any, y: np.ndarray, columns: tuple[str, ...], overflow: 
         )
 
 
+def is_complex(values: Any) -> bool:
+    """Whether there are complex numbers, whose imaginary part NumPy would drop."""
+    try:
+        return bool(np.iscomplexobj(values))
+    except (ValueError, TypeError):  # no array at all
+        return False
+
+
+def refuse_masked(values: Any, name: str) -> None:
+    """Refuse an array with masked entries, which NumPy would read as whatever is under the mask."""
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        row = int(np.argwhere(np.ma.getmaskarray(values))[0][0])
+        raise ValueError(f"{name} is masked in row {row}: drop such rows, or fill them in by filled().")
+
+
 def _is_frame_without_columns(X: Any) -> bool:
     """Whether X is a data frame with rows and no columns: a model of the intercept alone."""
     return getattr(X, "columns", None) is not None and len(X.columns) == 0 and X.shape[0] > 0
@@ -316,14 +366,27 @@ def _is_frame_without_columns(X: Any) -> bool:
 
 def _refuse_text(X: Any) -> None:
     """Say which column of a data frame holds text, instead of that some string is no float."""
+    if isinstance(X, np.ndarray) and X.dtype.kind in "TVmM":
+        raise ValueError(f"X has the dtype {X.dtype}, which holds no numbers: convert it first.")
     dtypes = getattr(X, "dtypes", None)
     if dtypes is None or getattr(X, "columns", None) is None:
         return
+    seen: set[Any] = set()
+    for name in X.columns:
+        if name in seen:
+            raise ValueError(f"X has more than one column {name!r}: rename them, or leave all but one out.")
+        seen.add(name)
     for i, (name, dtype) in enumerate(zip(X.columns, dtypes, strict=True)):
         kind = str(dtype).lower()
         text = kind.startswith(("str", "category", "categorical", "enum", "utf8"))
         if kind == "object":
-            text = any(isinstance(value, str) for value in X.iloc[:1000, i])
+            first = X.iloc[:1000, i]
+            text = any(isinstance(value, str) for value in first)
+            strange = [value for value in first if np.ndim(value) or isinstance(value, (set, dict))]
+            if strange:
+                raise ValueError(
+                    f"column {name!r} holds objects of type {type(strange[0]).__name__}: give one number a row."
+                )
         if kind.startswith(("datetime", "timedelta", "date", "duration", "time", "period")):
             raise ValueError(
                 f"column {name!r} holds dates or durations: convert it to a number first, such as days since a start."

@@ -130,7 +130,7 @@ def bfmi(energy: np.ndarray) -> np.ndarray:
     energy = np.asarray(energy, dtype=np.float64)
     if energy.shape[1] < 2:
         return np.full(energy.shape[0], np.nan)
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         return np.square(np.diff(energy, axis=1)).mean(axis=1) / energy.var(axis=1, ddof=1)
 
 

@@ -210,7 +210,8 @@ def gather(X: Any, Y: np.ndarray, weights: np.ndarray | None = None, *, n_thread
     if prescale is not None:
         rows.unit = prescale
         first[:, 1:] /= prescale
-    shift = first[:, 1:].sum(axis=0) / first[:, 0].sum()
+    with np.errstate(over="ignore", invalid="ignore"):
+        shift = first[:, 1:].sum(axis=0) / first[:, 0].sum()
     if not np.all(np.isfinite(shift)):
         raise FloatingPointError("the data hold values that are not finite")
     while True:

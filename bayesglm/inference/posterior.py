@@ -102,7 +102,7 @@ class Posterior:
         """Return posterior means by name: exact ones where they are known, else those of the draws."""
         if self.exact is not None:
             return self.exact.mean
-        return {name: values.mean(axis=(0, 1)) for name, values in self.draws.items()}
+        return {name: _mean(values) for name, values in self.draws.items()}
 
     def stacked(self) -> np.ndarray:
         """Return the draws of all parameters, shape (k, chain, draw), in the order of `names`."""
@@ -306,3 +306,12 @@ def stack(draws: dict[str, np.ndarray]) -> np.ndarray:
         out[first : first + size] = np.moveaxis(values.reshape(*shape, size), -1, 0)
         first += size
     return out
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """Return the means over chains and draws, where their sum overflows too."""
+    with np.errstate(over="ignore"):
+        found = np.asarray(values.mean(axis=(0, 1)))
+    if not np.all(np.isfinite(found)):
+        found = np.asarray((values / (values.shape[0] * values.shape[1])).sum(axis=(0, 1)))
+    return found

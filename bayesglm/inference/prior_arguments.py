@@ -12,7 +12,7 @@ import numpy as np
 
 from bayesglm.inference.presets import PRESETS, coefficient_preset, intercept_preset
 from bayesglm.kernel.positive_priors import PRIORS, HalfNormal
-from bayesglm.kernel.priors import Flat, Normal, Prior
+from bayesglm.kernel.priors import Flat, Normal, Prior, is_positive
 from bayesglm.kernel.sparse_priors import SPARSE_PRIORS, LearnedNormal, SparsePrior
 
 #: What ``prior_scale`` may be besides a number: one scale for all coefficients, or one a term.
@@ -243,9 +243,8 @@ def rescaled(prior: Prior, scale: float, name: str) -> Prior:
 
 def positive_number(value: Any, name: str) -> float:
     """Return ``value`` if it is a positive finite number."""
-    if isinstance(value, bool) or not isinstance(value, (Real, np.number)):
+    if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a positive number or None; got {value!r}.")
-    number = float(value)
-    if not 0.0 < number < np.inf:
+    if not is_positive(value):
         raise ValueError(f"{name} must be positive and finite; got {value!r}.")
-    return number
+    return float(value)

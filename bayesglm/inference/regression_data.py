@@ -103,6 +103,8 @@ def regression_data(
     ------
     ValueError
         If the response is none that the family can have.
+    FloatingPointError
+        If squares of the predictors overflow.
     """
     family.check()
     family.check_response(y, extra)
@@ -113,6 +115,8 @@ def regression_data(
     if _mostly_zeros(X):
         X = sparse.csr_array(X)
     mean, sd, size = _columns(X, weights)
+    if not np.all(np.isfinite(size)):
+        raise FloatingPointError("squares of the predictors are beyond the range of doubles")
     center = mean if intercept else np.zeros(len(mean))
     unit = np.where(sd > 0.0, sd, 1.0) if intercept else np.where(size > 0.0, size, 1.0)
     level, aux_start = family.start(y, weight=weights, extra=extra, offset=offset)
@@ -183,7 +187,8 @@ def _columns(X: Any, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray
     n, p = X.shape
     total = float(n if weights is None else weights.sum())
     w = np.ones(n) if weights is None else weights
-    mean = np.asarray(w @ X).ravel() / total
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = np.asarray(w @ X).ravel() / total
     square = np.zeros(p)
     if hasattr(X, "toarray"):
         # Deviations of the entries that are there, and of those that are not, from the mean.
@@ -191,13 +196,15 @@ def _columns(X: Any, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray
         for j in range(p):
             here = slice(columns.indptr[j], columns.indptr[j + 1])
             own = w[columns.indices[here]]
-            square[j] = own @ (columns.data[here] - mean[j]) ** 2
-            square[j] += max(total - own.sum(), 0.0) * mean[j] ** 2
+            with np.errstate(over="ignore", invalid="ignore"):
+                square[j] = own @ (columns.data[here] - mean[j]) ** 2
+                square[j] += max(total - own.sum(), 0.0) * mean[j] ** 2
     else:
         for first in range(0, n, _BLOCK):
-            rows = X[first : first + _BLOCK] - mean
-            rows *= rows
-            square += w[first : first + _BLOCK] @ rows
+            with np.errstate(over="ignore", invalid="ignore"):
+                rows = X[first : first + _BLOCK] - mean
+                rows *= rows
+                square += w[first : first + _BLOCK] @ rows
     sd = np.sqrt(square / total)
     size = np.hypot(sd, mean)
     return mean, np.where(sd > 1e-13 * np.abs(mean), sd, 0.0), size

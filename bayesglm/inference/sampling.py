@@ -354,7 +354,7 @@ def _adapt(
     for i, window in enumerate(windows):
         draws, table = _advance(chains, settings, progress, keep=window, adapting=True)
         made += window
-        pooled = draws[:, window // 3 :].reshape(-1, target.dim)
+        pooled = draws[:, window // 3 :].reshape(len(draws) * (window - window // 3), target.dim)
         # Before that it may be the scale alone that is wrong.
         if i > 1 and table[:, window // 3 :, STAT_NAMES.index("diverging")].any():
             for chain in chains:

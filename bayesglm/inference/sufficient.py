@@ -156,7 +156,8 @@ def summaries(moments: Moments, *, intercept: bool = True, precision: bool = Fal
         exact_fit = bool(interpolated and count - len(factor) - intercept > 1e-9)
         if interpolated:
             left_over = max(left_over, floor) if exact_fit else 0.0
-        ratio = unit[p + j] / unit[:p]
+        with np.errstate(over="ignore"):
+            ratio = unit[p + j] / unit[:p]
         if not 1e-150 < unit[p + j] < 1e150 or np.any((ratio < 1e-153) | (ratio > 1e153)):
             raise FloatingPointError("variances of y or of the coefficients are beyond the range of doubles")
         found.append(

@@ -9,6 +9,7 @@ from bayesglm.kernel.family cimport Rows
 from libc.math cimport fabs, log, log1p
 
 from bayesglm.kernel.positive_priors import Gamma, HalfStudentT
+from bayesglm.kernel.priors import is_positive
 
 cdef double HALF_LOG_2PI = 0.91893853320467274178
 
@@ -41,7 +42,7 @@ cdef class RealFamily(Family):
 
 def _positive(value, name, zero=False):
     """Raise ValueError unless ``value`` is a positive finite number (or zero, if that is allowed)."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not (0 < value < np.inf or (zero and value == 0)):
+    if not is_positive(value) and not (zero and isinstance(value, Real) and value is not False and value == 0):
         raise ValueError(f"{name} must be a positive finite number, or None to estimate it; got {value!r}.")
 
 

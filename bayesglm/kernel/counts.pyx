@@ -4,7 +4,6 @@ A negative binomial row is a logistic one of y successes in y + phi trials at et
 density depends on phi and the count alone and is summed over the different counts once a gradient.
 """
 
-from numbers import Real
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from bayesglm.kernel._vector cimport exp_all, logistic_rows, poisson_rows
 from bayesglm.kernel.family cimport Rows
 from bayesglm.kernel.family import whole_quantile
 from bayesglm.kernel.positive_priors import InverseGamma
+from bayesglm.kernel.priors import LARGEST, is_positive
 from libc.math cimport exp, fabs, log
 
 cdef class CountFamily(Family):
@@ -40,8 +40,12 @@ cdef class CountFamily(Family):
     def start(self, y, *, weight=None, extra=None, offset=None):
         """Return the log of the mean rate, half a count added, and no auxiliary parameter."""
         w = np.ones(len(y)) if weight is None else weight
-        exposure = w.sum() if offset is None else w @ np.exp(offset)
-        return float(np.log(w @ y + 0.5) - np.log(exposure)), {}
+        if offset is None:
+            return float(np.log(w @ y + 0.5) - np.log(w.sum())), {}
+        largest = max(float(offset[w > 0.0].max()) - 600.0, 0.0)  # exp overflows beyond 709
+        with np.errstate(over="ignore"):
+            exposure = w @ np.minimum(np.exp(offset - largest), LARGEST)
+        return float(np.log(w @ y + 0.5) - np.log(exposure)) - largest, {}
 
     def inverse_link(self, eta):
         """Return exp(eta)."""
@@ -145,7 +149,7 @@ cdef class NegativeBinomial(CountFamily):
         """Raise ValueError if phi is neither None nor a positive number."""
         super().check()
         phi = self.phi
-        if phi is not None and (isinstance(phi, bool) or not isinstance(phi, Real) or not 0.0 < phi < np.inf):
+        if phi is not None and not is_positive(phi):
             raise ValueError(f"phi must be a positive finite number, or None to estimate it; got {phi!r}.")
 
     def _attach(self, y, weight, extra):

@@ -3,6 +3,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+LARGEST: float
+
+def is_positive(value: Any) -> bool: ...
+
 class Prior:
     # Each class has parameters of its own, which `names` lists.
     def __init__(self, *args: Any, **params: Any) -> None: ...

@@ -14,6 +14,18 @@ import numpy as np
 from libc.math cimport fabs, log1p
 
 
+#: The largest double.
+LARGEST = float(np.finfo(np.float64).max)
+
+
+def is_positive(value):
+    """Return whether ``value`` is a positive number that a double holds."""
+    try:
+        return isinstance(value, Real) and not isinstance(value, bool) and 0.0 < float(value) < np.inf
+    except OverflowError:
+        return False
+
+
 cdef class Prior:
     """What all priors share; not for use by itself.
 
@@ -43,7 +55,7 @@ cdef class Prior:
         return self
 
     def __repr__(self):
-        shown = [name for name in self.names if name != "autoscale" or self.autoscale]
+        shown = [name for name in self.names if name != "autoscale" or self.autoscale is not False]
         return f"{type(self).__name__}({', '.join(f'{name}={_show(getattr(self, name))}' for name in shown)})"
 
     def __eq__(self, other):
@@ -91,7 +103,7 @@ cdef class Prior:
         for parameter in ("df", "shape"):
             if parameter in self.names:
                 value = getattr(self, parameter)
-                if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < np.inf:
+                if not is_positive(value):
                     raise ValueError(f"{name}: {parameter} must be a positive finite number; got {value!r} in {self}.")
         loc = _broadcast(getattr(self, "loc", 0.0), positions.size, "loc", name, self)
         scale = _broadcast(getattr(self, "scale", 1.0), positions.size, "scale", name, self)
@@ -100,6 +112,10 @@ cdef class Prior:
         if self.autoscale:
             loc = loc + shift
             scale = scale * unit
+        beyond = ~((scale >= 1.0 / LARGEST) & (scale <= LARGEST) & np.isfinite(loc))
+        if np.any(beyond):
+            raise ValueError(f"{name}: the scale of {self} is {_show(scale[beyond][0])} in the units of the data, "
+                             "which doubles do not hold: rescale the data or the prior.")
         bound._attach((positions, np.ascontiguousarray(loc), np.ascontiguousarray(scale),
                        bool(positive) and not self.positive))
         return bound
@@ -222,8 +238,8 @@ def _show(value):
 def _broadcast(value, n, parameter, name, prior):
     """Return ``value`` as n finite doubles."""
     try:
-        array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
+        array = np.asarray(np.nan if np.iscomplexobj(value) else value, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
         array = np.array(np.nan)
     if isinstance(value, (bool, str)) or not np.all(np.isfinite(array)):
         raise ValueError(f"{name}: {parameter} must be a finite number; got {value!r} in {prior}.")

@@ -9,8 +9,7 @@ a coefficient is about sigma/(sd(x) sqrt(n)), and that is what shrinkage has to 
 
 from __future__ import annotations
 
-from numbers import Real
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,7 +17,7 @@ from numpy.typing import ArrayLike
 from bayesglm.kernel.coefficient_maps import CoefMap
 from bayesglm.kernel.horseshoe import HorseshoeMap
 from bayesglm.kernel.positive_priors import HalfStudentT
-from bayesglm.kernel.priors import Prior
+from bayesglm.kernel.priors import Prior, is_positive
 from bayesglm.kernel.shrinkage import LearnedScaleMap, R2D2Map
 
 
@@ -69,7 +68,7 @@ class SparsePrior(Prior):
 
     def _check(self, name: str) -> None:
         for parameter in self.numbers:
-            if not _is_positive(getattr(self, parameter)):
+            if not is_positive(getattr(self, parameter)):
                 raise ValueError(
                     f"{name}: {parameter} must be a positive finite number; got {getattr(self, parameter)!r} in {self}."
                 )
@@ -146,7 +145,7 @@ class Horseshoe(SparsePrior):
         super()._check(name)
         for parameter in ("global_scale", "n_signals"):
             value = getattr(self, parameter)
-            if value is not None and not _is_positive(value):
+            if value is not None and not is_positive(value):
                 raise ValueError(
                     f"{name}: {parameter} must be a positive finite number or None; got {value!r} in {self}."
                 )
@@ -352,11 +351,6 @@ class LearnedNormal(SparsePrior):
         group = np.zeros(len(unit), np.intp) if self.group is None else np.asarray(self.group)
         coef = scale[:, group] * unit * rng.standard_normal((len(sigma), len(unit)))
         return coef, {"prior_scale": scale[:, 0] if self.group is None else scale}
-
-
-def _is_positive(value: Any) -> bool:
-    """Whether ``value`` is a positive finite number."""
-    return isinstance(value, Real) and not isinstance(value, bool) and 0.0 < float(value) < np.inf
 
 
 #: Priors on all coefficients by the names that ``prior="..."`` takes.
