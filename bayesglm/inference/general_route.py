@@ -50,8 +50,6 @@ from bayesglm.kernel.target import AffineTarget
 WIDTH_OF_HYPER = 0.5
 #: Share of its curvature at the start that the likelihood keeps at a mode, if there is one.
 VANISHED = 1e-7
-#: Logarithm of a shape or precision that only data without noise have: a relative noise of 1e-7.
-LARGEST_LOG_SHAPE = 32.0
 #: Chains of fewer draws say nothing of how well they mix.
 SHORT = 400
 #: What an R-hat and a share of divergences may be for a run to go on by itself, instead of telling the user.
@@ -357,7 +355,7 @@ def _whitened(
         )
     curvature = Curvature(target, priors)
     fit, others = highest_and_others(data, target, curvature, fit_laplace(target, start, curvature))
-    _refuse_exact_fit(data, fit)
+    data.refuse_exact_fit(fit.mode, fit.converged)
     if any(isinstance(prior, Flat) for prior in (*priors.coef, priors.intercept)):
         if fit.flat.shape[1]:
             raise UndeterminedError(_undetermined(fit, p, K, first))
@@ -369,18 +367,6 @@ def _whitened(
         if lost or eigvalsh(after, before)[0] < VANISHED:
             raise UndeterminedError(np.zeros(0, dtype=np.intp))
     return fit, AffineTarget(target, fit.mode, fit.factor), others
-
-
-def _refuse_exact_fit(data: RegressionData, fit: LaplaceFit) -> None:
-    """Refuse what leaves the precision of positive numbers or shares without bound."""
-    first = len(fit.mode) - len(data.family.aux)
-    for i, name in enumerate(data.family.aux):
-        least = LARGEST_LOG_SHAPE if fit.converged else 0.5 * LARGEST_LOG_SHAPE
-        if name in ("shape", "precision") and fit.mode[first + i] > least:
-            raise ValueError(
-                f"{name}: y is fitted to rounding error, as where it is constant or there is one row, and nothing "
-                f"keeps the {name} from growing without bound; give it a prior that does, such as Exponential(1)."
-            )
 
 
 def _within(priors: StandardisedPriors, p: int) -> np.ndarray:

@@ -14,6 +14,8 @@ from bayesglm.kernel.family import Family
 
 #: So many columns, filled so little, are kept as sparse ones: an entry costs them some ten times as much.
 WIDE, FILLED = 20, 0.08
+#: Logarithm of a shape or precision that only data without noise have: a relative noise of 1e-7.
+LARGEST_LOG_SHAPE = 32.0
 #: Rows read at a time.
 _BLOCK = 4096
 
@@ -84,6 +86,26 @@ class RegressionData:
     def observed(self) -> np.ndarray:
         """The response in the user's units, less the offset where that was taken from it."""
         return self.y * self.response_unit + self.response_mean
+
+    def refuse_exact_fit(self, mode: np.ndarray, converged: bool) -> None:
+        """Refuse a mode at which the precision of positive numbers or shares is about to grow without bound.
+
+        Parameters
+        ----------
+        mode : ndarray of shape (dim,)
+            Its last entries are logarithms of the auxiliary parameters.
+        converged : bool
+            Whether it is the mode, or only as far as the climb came.
+        """
+        names = self.family.aux
+        largest = LARGEST_LOG_SHAPE if converged else 0.5 * LARGEST_LOG_SHAPE
+        for name, value in zip(names, mode[len(mode) - len(names) :], strict=True):
+            if name in ("shape", "precision") and value > largest:
+                raise ValueError(
+                    f"{name}: y is fitted to rounding error, as where it is constant or there is one row, and "
+                    f"nothing keeps the {name} from growing without bound; give it a prior that does, such as "
+                    "Exponential(1)."
+                )
 
 
 def regression_data(
