@@ -283,8 +283,9 @@ def _columns(X: Any, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray
     else:
         for first in range(0, n, _BLOCK):
             rows = X[first : first + _BLOCK] - mean
-            rows *= rows
-            square += w[first : first + _BLOCK] @ rows
+            with np.errstate(over="ignore", invalid="ignore"):
+                rows *= rows
+                square += w[first : first + _BLOCK] @ rows
     sd = np.sqrt(square / total)
     size = np.hypot(sd, mean)
     if not np.isfinite(size).all():
