@@ -15,6 +15,9 @@ from bayesglm.validation import refuse_masked
 #: In the order of the arguments of `fit` and of the methods that predict.
 ROW_ARGUMENTS = ("offset", "exposure", "trials", "standard_error")
 
+#: Beyond it not every whole number is a double.
+MOST_TRIALS = 2.0**53
+
 
 def named_columns(given: Mapping[str, Any], X: Any, design: Any) -> dict[str, Any]:
     """Return row arguments in which a name has become the column of X that it names.
@@ -106,6 +109,12 @@ def row_arguments(
         if wrong.size:
             raise ValueError(
                 f"trials must be whole numbers, 0 or more; got {extra[wrong[0]]:g} in row {wrong[0]}."
+            )
+        if np.any(extra > MOST_TRIALS):
+            row = int(np.argmax(extra > MOST_TRIALS))
+            raise ValueError(
+                f"trials must be at most 2^53, beyond which not all whole numbers are doubles; row {row} has "
+                f"{extra[row]:g}."
             )
     if standard_error is not None:
         extra = _numbers(standard_error, "standard_error", n)

@@ -80,7 +80,7 @@ def resolve_family(
             known = ", ".join(map(repr, family.aux)) or "none to estimate"
             hint = f"did you mean {near[0]!r}?" if near else f"{family} has {known}."
             raise ValueError(f"aux_priors[{name!r}]: no auxiliary parameter of that name; {hint}")
-    usual = family.default_aux_priors(data.y + data.y_mean, weight=data.weights)
+    usual = family.default_aux_priors(data.observed, weight=data.weights)
     if is_preset(prior):
         usual = {**usual, **{name: own for name, own in aux_preset(prior).items() if name in usual}}
     aux = {
@@ -106,8 +106,11 @@ def _pseudo_sigma(data: RegressionData) -> float:
     family = data.family
     if family.n_predictors > 1:
         return 1.0
-    y = data.y + data.y_mean
-    eta = np.full(len(y), float(data.level)) + (0.0 if data.offset is None else data.offset)
+    y = data.y
+    level = (float(data.level) - data.y_mean) / data.y_unit
+    eta = np.full(len(y), level) + (0.0 if data.offset is None else data.offset)
     aux = [data.aux_start[name] for name in family.aux]
-    _, curvature = family.value_and_curvature(y, eta, aux, weight=data.weights, extra=data.extra)
-    return float(np.sqrt(data.weight / curvature.sum()))
+    _, curvature = family.in_unit(data.response_unit).value_and_curvature(
+        y, eta, aux, weight=data.weights, extra=data.extra
+    )
+    return float(data.y_unit * np.sqrt(data.weight / curvature.sum()))

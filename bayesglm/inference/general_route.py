@@ -99,7 +99,8 @@ class GeneralRoute:
         self.how = "nuts"
         self.sampler = sampler
         self.family = data.family
-        self._x_mean, self._x_unit, self._y_mean = data.x_mean, data.x_unit, data.y_mean
+        self._x_mean, self._x_unit = data.x_mean, data.x_unit
+        self._y_mean, self._y_unit, self._aux_units = data.y_mean, data.y_unit, data.aux_units
         self._intercept, self._p = data.intercept, data.design.n_columns
         standardised = priors.standardised(data)
         self.laplace: LaplaceFit | None = None
@@ -248,15 +249,15 @@ class GeneralRoute:
             q = target.inner.unwhiten(q)
         K, p, first = self.family.n_predictors, self._p, int(self._intercept)
         linear = q[..., : K * (p + first)].reshape(*q.shape[:2], K, p + first)
-        coef = linear[..., first:] / self._x_unit
+        coef = linear[..., first:] * (self._y_unit / self._x_unit)
         draws: dict[str, np.ndarray] = {}
         if first:
-            draws["Intercept"] = self._y_mean + linear[..., 0] - coef @ self._x_mean
+            draws["Intercept"] = self._y_mean + self._y_unit * linear[..., 0] - coef @ self._x_mean
         draws["coef"] = coef
         if K == 1:
             draws = {name: values[:, :, 0] for name, values in draws.items()}
         for i, name in enumerate(self.family.aux):
-            draws[name] = np.exp(q[..., K * (p + first) + i])
+            draws[name] = np.exp(q[..., K * (p + first) + i]) * self._aux_units.get(name, 1.0)
         return {name: np.ascontiguousarray(values) for name, values in (draws | hyper).items()}
 
 
@@ -291,7 +292,7 @@ def _regression(
         aux = own if aux is None else JointPrior(aux, own)
     return RegressionTarget(
         data.design,
-        data.family,
+        data.family.in_unit(data.response_unit),
         data.y,
         weight=data.weights,
         extra=data.extra,
@@ -327,7 +328,7 @@ def _start(data: RegressionData, target: RegressionTarget) -> np.ndarray:
     q = np.zeros(target.dim)
     width = data.design.n_columns + data.intercept
     if data.intercept:
-        q[: target.n_linear : width] = np.asarray(data.level) - data.y_mean
+        q[: target.n_linear : width] = (np.asarray(data.level) - data.y_mean) / data.y_unit
     for i, name in enumerate(data.family.aux):
         q[target.n_linear + i] = np.log(data.aux_start[name])
     return q
@@ -346,8 +347,15 @@ def _whitened(
         target = MappedTarget(plain, coef_map, first)
         # Within reach of the likelihood: a coefficient that must be positive may be small.
         start[first : first + p] = coef_map.at(_within(priors, p))
+    value, gradient = target(start)
+    if not (np.isfinite(value) and np.isfinite(gradient).all()):
+        raise ValueError(
+            "The likelihood is no number where all coefficients are zero: y, offset or exposure are too large or too "
+            "far from each other; check their units, and fit an intercept."
+        )
     curvature = Curvature(target, priors)
     fit, others = highest_and_others(data, target, curvature, fit_laplace(target, start, curvature))
+    data.refuse_exact_fit(fit.mode, fit.converged)
     if any(isinstance(prior, Flat) for prior in (*priors.coef, priors.intercept)):
         if fit.flat.shape[1]:
             raise UndeterminedError(_undetermined(fit, p, K, first))

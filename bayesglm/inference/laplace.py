@@ -82,8 +82,11 @@ def fit_laplace(
         found = _line_search(target, q, value, step, decrement)
         if found is None:
             break
+        ahead = curvature(found[0])
+        if not np.isfinite(ahead).all():
+            break  # on the way to infinity
         q, value, gradient = found
-        matrix = curvature(q)
+        matrix = ahead
         if decrement < 1e-9 and float(gradient @ _ascend(matrix, gradient)) > 0.25 * decrement:
             break  # rounding is all that is left
     step = _ascend(matrix, gradient)

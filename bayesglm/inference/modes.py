@@ -95,10 +95,12 @@ def _starts(
         q = origin.copy()
         q[:k] = theta
         apart = np.quantile(np.abs(data.y - plain.linear_predictor(q)[0]), 0.25)
-        q[k] = np.log(max(apart / QUARTER, 1e-6 * max(data.spread, 1e-300)))
+        q[k] = np.log(max(apart / QUARTER, 1e-6 * max(data.spread / data.y_unit, 1e-300)))
         if isinstance(target, MappedTarget):
             positive = target.coef_map.coefficients(np.full((1, p), -1.0))[0] > 0.0
-            coef = np.where(positive, np.maximum(theta[first:], 0.05 * data.spread), theta[first:])
+            coef = np.where(
+                positive, np.maximum(theta[first:], 0.05 * data.spread / data.y_unit), theta[first:]
+            )
             q[first:k] = target.coef_map.at(coef)
         found.append(q)
     return found

@@ -155,7 +155,7 @@ class PriorSet:
         return StandardisedPriors(
             coef=tuple(prior.transformed(0.0, unit[prior.bound[0]]) for prior in self.coef),
             intercept=intercept,
-            aux={name: prior.transformed(0.0, units.sigma_unit) for name, prior in self.aux.items()},
+            aux={name: prior.transformed(0.0, _aux_unit(units, name)) for name, prior in self.aux.items()},
             shift=np.zeros(len(unit)) if self.centred else units.x_mean / units.x_unit,
             positive=self.positive,
         )
@@ -166,7 +166,9 @@ class PriorSet:
             (label, prior, unit[prior.bound[0]], 0.0)
             for label, prior in zip(self.labels, self.coef, strict=True)
         ]
-        checked.extend((f"{name}_prior", prior, units.sigma_unit, 0.0) for name, prior in self.aux.items())
+        checked.extend(
+            (f"{name}_prior", prior, _aux_unit(units, name), 0.0) for name, prior in self.aux.items()
+        )
         if self.intercept is not None:
             checked.append(("intercept_prior", self.intercept, units.y_unit, units.y_mean))
         for name, prior, scale, shift in checked:
@@ -304,6 +306,11 @@ def resolve(
         labels=coef.labels,
         exact_fit=exact_fit,
     )
+
+
+def _aux_unit(units: Summary | RegressionData, name: str) -> float:
+    """Return the unit in which the kernel has an auxiliary parameter."""
+    return units.aux_units.get(name, 1.0) if isinstance(units, RegressionData) else units.sigma_unit
 
 
 def _sparse(priors: Sequence[Prior]) -> SparsePrior | None:

@@ -14,6 +14,8 @@ from bayesglm.kernel.family import Family
 
 #: So many columns, filled so little, are kept as sparse ones: an entry costs them some ten times as much.
 WIDE, FILLED = 20, 0.08
+#: Logarithm of a shape or precision that only data without noise have: a relative noise of 1e-7.
+LARGEST_LOG_SHAPE = 32.0
 #: Rows read at a time.
 _BLOCK = 4096
 
@@ -23,7 +25,9 @@ class RegressionData:
     """Rows that the likelihood is summed over at every step, in standardised units.
 
     Predictors enter as (x - x_mean)/x_unit, without an intercept as x/x_unit. Where the linear predictor is in the
-    units of y itself, y enters as y - y_mean, so that it keeps its digits however far from zero it lies.
+    units of y itself, y enters as (y - y_mean - offset)/y_unit, so that it keeps its digits however far from zero it
+    lies. Positive numbers with a log link enter in units of about their mean, whose logarithm is part of y_mean.
+    Offsets enter less their mean, which is part of y_mean too. Units are powers of two: they cost no digits.
 
     Attributes
     ----------
@@ -31,9 +35,9 @@ class RegressionData:
         The predictors of rows with a positive weight.
     family : Family
     y : ndarray of shape (n,)
-        Less ``y_mean``.
+        In its unit.
     weights, extra, offset : ndarray of shape (n,) or None
-        Weights; numbers of trials or standard errors; what is added to the linear predictors.
+        Weights; numbers of trials or standard errors in the unit of y; what is added to the linear predictors.
     intercept : bool
     n_rows : int
         Rows with a positive weight.
@@ -41,12 +45,20 @@ class RegressionData:
         Sum of the weights.
     x_mean, x_sd, x_unit : ndarray of shape (p,)
         Weighted means (0 without an intercept) and standard deviations, 0 for a constant column.
-    y_mean : float
+    y_mean, y_unit : float
+        An intercept in the user's units is y_mean + y_unit times one in these.
     level : float or ndarray of shape (n_predictors,)
         Linear predictor of a model without predictors, on the user's scale.
     spread : float
         Standard deviation of y where the linear predictor is in its units, else 1.
     aux_start : dict of float
+        In the units of `aux_units`.
+    aux_units : dict of float
+        Units of the auxiliary parameters that have one: that of y.
+    response_unit : float
+        What y was divided by.
+    response_mean : float
+        What was taken from y before.
     """
 
     design: Design
@@ -65,10 +77,35 @@ class RegressionData:
     level: Any
     spread: float
     aux_start: dict[str, float]
+    y_unit: float
+    aux_units: dict[str, float]
+    response_unit: float
+    response_mean: float
 
-    #: Coefficients and auxiliary parameters are in units of 1.
-    y_unit = 1.0
-    sigma_unit = 1.0
+    @property
+    def observed(self) -> np.ndarray:
+        """The response in the user's units, less the offset where that was taken from it."""
+        return self.y * self.response_unit + self.response_mean
+
+    def refuse_exact_fit(self, mode: np.ndarray, converged: bool) -> None:
+        """Refuse a mode at which the precision of positive numbers or shares is about to grow without bound.
+
+        Parameters
+        ----------
+        mode : ndarray of shape (dim,)
+            Its last entries are logarithms of the auxiliary parameters.
+        converged : bool
+            Whether it is the mode, or only as far as the climb came.
+        """
+        names = self.family.aux
+        largest = LARGEST_LOG_SHAPE if converged else 0.5 * LARGEST_LOG_SHAPE
+        for name, value in zip(names, mode[len(mode) - len(names) :], strict=True):
+            if name in ("shape", "precision") and value > largest:
+                raise ValueError(
+                    f"{name}: y is fitted to rounding error, as where it is constant or there is one row, and "
+                    f"nothing keeps the {name} from growing without bound; give it a prior that does, such as "
+                    "Exponential(1)."
+                )
 
 
 def regression_data(
@@ -119,13 +156,41 @@ def regression_data(
         raise FloatingPointError("squares of the predictors are beyond the range of doubles")
     center = mean if intercept else np.zeros(len(mean))
     unit = np.where(sd > 0.0, sd, 1.0) if intercept else np.where(size > 0.0, size, 1.0)
-    level, aux_start = family.start(y, weight=weights, extra=extra, offset=offset)
     identity = family.link == "identity"
-    y_mean = float(level) if identity and intercept else 0.0
+    # With an intercept the mean of the offsets is part of it; a difference of large numbers is all that counts.
+    shift = 0.0
+    if offset is not None and intercept:
+        shift = _mean(offset, weights)
+        offset = offset - shift
+        offset = offset if offset.any() else None
+    y_unit = response_unit = 1.0
+    response_mean = 0.0
+    spread = 1.0
+    if identity:
+        spread = _sd(y, weights)
+        y_unit = response_unit = _power_of_two(spread)
+        response_mean = _mean(y, weights) if intercept else 0.0
+    elif family.any_unit:
+        response_unit = _power_of_two(_mean(y, weights))
+        log_unit = float(np.log(response_unit))
+        if intercept:
+            shift -= log_unit
+        elif log_unit:
+            offset = (0.0 if offset is None else offset) - np.full(len(y), log_unit)
+    if response_mean or response_unit != 1.0:
+        y = (y - response_mean) / response_unit
+    if y_unit != 1.0:
+        extra, offset = (None if a is None else a / y_unit for a in (extra, offset))
+    level, aux_start = family.in_unit(response_unit).start(y, weight=weights, extra=extra, offset=offset)
+    if identity and intercept:
+        # What is left of the level: of medians, and of means whose sum was rounded.
+        y = y - float(level)
+        response_mean += y_unit * float(level)
+        level = 0.0
     return RegressionData(
         design=make_design(X, center, unit, dtype),
         family=family,
-        y=y - y_mean if y_mean else y,
+        y=y,
         weights=weights,
         extra=extra,
         offset=offset,
@@ -135,11 +200,27 @@ def regression_data(
         x_mean=center,
         x_sd=sd,
         x_unit=unit,
-        y_mean=y_mean,
-        level=level,
-        spread=_sd(y, weights) if identity else 1.0,
+        y_mean=response_mean - shift,
+        level=response_mean - shift + y_unit * np.asarray(level)[()],
+        spread=spread,
         aux_start=aux_start,
+        y_unit=y_unit,
+        aux_units=dict.fromkeys(family.in_units_of_y, response_unit),
+        response_unit=response_unit,
+        response_mean=response_mean,
     )
+
+
+def _power_of_two(size: float) -> float:
+    """Return the power of two next to a positive number, and 1 for 0."""
+    if not np.isfinite(size):
+        raise ValueError("y holds numbers so large that their sum overflows: divide it by a constant.")
+    return 1.0 if size == 0.0 else float(np.ldexp(1.0, round(np.log2(size))))
+
+
+def _mean(values: np.ndarray, weights: np.ndarray | None) -> float:
+    """Return the weighted mean; of equal numbers exactly, and of large ones with little spread nearly so."""
+    return float(values[0] + np.average(values - values[0], weights=weights))
 
 
 def _mostly_zeros(X: Any) -> bool:
@@ -175,8 +256,14 @@ def _settled_rows(
 
 
 def _sd(y: np.ndarray, weights: np.ndarray | None) -> float:
-    mean = np.average(y, weights=weights)
-    return float(np.sqrt(np.average((y - mean) ** 2, weights=weights)))
+    gaps = y - _mean(y, weights)
+    top = float(np.abs(gaps).max())
+    if not np.isfinite(top) or (top and not 1e-290 < top < 1e290):
+        raise ValueError(
+            "y holds numbers so large, or differing by so little, that their squares are no doubles: rescale it by a "
+            "constant."
+        )
+    return top * float(np.sqrt(np.average((gaps / top) ** 2, weights=weights))) if top else 0.0
 
 
 def _columns(X: Any, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -207,4 +294,18 @@ def _columns(X: Any, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray
                 square += w[first : first + _BLOCK] @ rows
     sd = np.sqrt(square / total)
     size = np.hypot(sd, mean)
-    return mean, np.where(sd > 1e-13 * np.abs(mean), sd, 0.0), size
+    if not np.isfinite(size).all():
+        raise ValueError(
+            "X holds numbers so large that their squares overflow: divide its columns by constants."
+        )
+    exact = np.zeros(p, dtype=bool)
+    if not hasattr(X, "toarray"):
+        # Far from zero the mean has lost digits that deviations need: again, from the first row on.
+        far = np.flatnonzero(np.abs(mean) > 1e3 * sd).tolist()
+        for j in far:
+            gaps = X[:, j] - X[0, j]
+            middle = float(w @ gaps) / total
+            mean[j], sd[j] = X[0, j] + middle, np.sqrt(float(w @ (gaps - middle) ** 2) / total)
+            exact[j] = True
+    least = np.where(exact, 4.0 * np.finfo(np.float64).eps, 1e-13)
+    return mean, np.where(sd > least * np.abs(mean), sd, 0.0), size

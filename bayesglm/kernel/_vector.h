@@ -151,22 +151,29 @@ FOR_ANY_PROCESSOR __attribute__((unused))
 static double bg_logistic(ptrdiff_t n, const double *y, const double *weight, const double *trials, double slope,
                           double base, double shift, const double *eta, double *score, double *softplus)
 {
-    double total = 0.0, soft[CHUNK], terms[CHUNK], slopes[CHUNK], m[CHUNK];
+    double total = 0.0, soft[CHUNK], terms[CHUNK], slopes[CHUNK], m[CHUNK], rest[CHUNK];
     for (ptrdiff_t first = 0; first < n; first += CHUNK) {
         ptrdiff_t size = n - first < CHUNK ? n - first : CHUNK;
         const double *v = y + first, *u = eta + first;
         if (trials)
-            memcpy(m, trials + first, size * sizeof(double));
+            for (ptrdiff_t i = 0; i < size; i++) {
+                m[i] = trials[first + i];
+                rest[i] = m[i] - v[i];
+            }
         else
-            for (ptrdiff_t i = 0; i < size; i++)
+            for (ptrdiff_t i = 0; i < size; i++) {
                 m[i] = slope * v[i] + base;
+                rest[i] = (slope - 1.0) * v[i] + base;
+            }
         for (ptrdiff_t i = 0; i < size; i++) {
             double x = u[i] - shift;
             double e = bg_exp(-fabs(x));
             double q = 1.0 / (1.0 + e);
-            soft[i] = (x > 0.0 ? x : 0.0) + bg_log1p(e);
-            terms[i] = v[i] * x - m[i] * soft[i];
-            slopes[i] = v[i] - m[i] * (x > 0.0 ? q : e * q);
+            double log1pe = bg_log1p(e);
+            soft[i] = (x > 0.0 ? x : 0.0) + log1pe;
+            /* By failures, m - y, above 0 and by successes below, so that no large numbers cancel. */
+            terms[i] = (x > 0.0 ? -rest[i] * x : v[i] * x) - m[i] * log1pe;
+            slopes[i] = (x > 0.0 ? v[i] * e - rest[i] : v[i] - rest[i] * e) * q;
         }
         if (weight) {
             const double *w = weight + first;

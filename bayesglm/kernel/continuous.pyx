@@ -60,6 +60,7 @@ cdef class Gaussian(RealFamily):
 
     names = ("link", "sigma")
     extra = "standard_error"
+    in_units_of_y = ("sigma",)
 
     def __init__(self, link="identity", sigma=None):
         self.link, self.sigma = link, sigma
@@ -80,6 +81,10 @@ cdef class Gaussian(RealFamily):
         if self.sigma == 0 and (extra is None or not np.all(extra > 0.0)):
             row = "" if extra is None else f" in row {int(np.argmin(extra > 0.0))}"
             raise ValueError(f"sigma=0 needs a positive standard_error for every row; there is none{row}.")
+
+    def in_unit(self, unit):
+        """Return the family of y/unit."""
+        return self if self.sigma is None else Gaussian(self.link, self.sigma / unit)
 
     def _attach(self, y, weight, extra):
         super()._attach(y, weight, extra)
@@ -199,6 +204,7 @@ cdef class StudentT(RealFamily):
 
     names = ("link", "df")
     log_concave = False
+    in_units_of_y = ("sigma",)
 
     def __init__(self, link="identity", df=None):
         self.link, self.df = link, df
@@ -329,6 +335,8 @@ cdef class Laplace(RealFamily):
     ----------
     link : {"identity"}, default="identity"
     """
+
+    in_units_of_y = ("scale",)
 
     def __init__(self, link="identity"):
         self.link = link

@@ -8,7 +8,7 @@ cdef class CountFamily(Family):
 
 
 cdef class Poisson(CountFamily):
-    pass
+    cdef bint large
 
 
 cdef class NegativeBinomial(CountFamily):

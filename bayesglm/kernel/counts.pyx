@@ -12,8 +12,8 @@ from bayesglm.kernel._vector cimport exp_all, logistic_rows, poisson_rows
 from bayesglm.kernel.family cimport Rows
 from bayesglm.kernel.family import whole_quantile
 from bayesglm.kernel.positive_priors import InverseGamma
-from bayesglm.kernel.priors import LARGEST, is_positive
-from libc.math cimport exp, fabs, log
+from bayesglm.kernel.priors import is_positive
+from libc.math cimport exp, expm1, fabs, log
 
 cdef class CountFamily(Family):
     """What Poisson and negative binomial likelihoods share."""
@@ -42,10 +42,9 @@ cdef class CountFamily(Family):
         w = np.ones(len(y)) if weight is None else weight
         if offset is None:
             return float(np.log(w @ y + 0.5) - np.log(w.sum())), {}
-        largest = max(float(offset[w > 0.0].max()) - 600.0, 0.0)  # exp overflows beyond 709
-        with np.errstate(over="ignore"):
-            exposure = w @ np.minimum(np.exp(offset - largest), LARGEST)
-        return float(np.log(w @ y + 0.5) - np.log(exposure)) - largest, {}
+        top = np.max(offset[w > 0.0])
+        exposure = w @ np.exp(np.minimum(offset - top, 0.0))  # beyond it are only rows without weight
+        return float(np.log(w @ y + 0.5) - np.log(exposure) - top), {}
 
     def inverse_link(self, eta):
         """Return exp(eta)."""
@@ -55,6 +54,30 @@ cdef class CountFamily(Family):
     def mean(self, eta, aux, extra=None):
         """Return exp(eta)."""
         return self.inverse_link(eta)
+
+
+#: Log likelihoods of this size are computed by what each row is short of its largest, which keeps its digits.
+cdef double LARGE = 1e10
+
+
+cdef double poisson_gaps(const Rows* rows, const double* eta, double* score) noexcept nogil:
+    """Return the sum of w (y d - y expm1(d)) with d = eta - log(y); derivatives unless ``score`` is NULL."""
+    cdef Py_ssize_t i
+    cdef double total = 0.0, y, w, gap, more
+    for i in range(rows.n):
+        y = rows.y[i]
+        w = rows.weight[i] if rows.weight != NULL else 1.0
+        if y > 0.0:
+            gap = eta[i] - log(y)
+            more = expm1(gap)
+            total += w * y * (gap - more)
+            more *= y
+        else:
+            more = exp(eta[i])
+            total -= w * more
+        if score != NULL:
+            score[i] = -w * more
+    return total
 
 
 cdef class Poisson(CountFamily):
@@ -71,14 +94,25 @@ cdef class Poisson(CountFamily):
     def _attach(self, y, weight, extra):
         from scipy.special import gammaln
         super()._attach(y, weight, extra)
-        constant = gammaln(np.asarray(y) + 1.0)
+        y = np.asarray(y)
+        constant = gammaln(y + 1.0)
+        self.large = bool(np.sum(constant if weight is None else weight * constant) > LARGE)
+        if self.large:
+            # log(y!) less y log(y) - y, which are as large as each other.
+            safe = np.maximum(y, 1e-300)
+            constant = np.where(y > 1e5, 0.5 * np.log(2.0 * np.pi * safe) + 1.0 / (12.0 * safe),
+                                constant - np.where(y > 0.0, y * np.log(safe) - y, 0.0))
         self.constant = -np.sum(constant if weight is None else weight * constant)
 
     cdef double loglik(self, const Rows* rows, const double* eta, const double* aux, double* score,
                        double* d_aux) noexcept nogil:
+        if self.large:
+            return poisson_gaps(rows, eta, score)
         return poisson_rows(rows.n, rows.y, rows.weight, eta, score)
 
     cdef double value(self, const Rows* rows, const double* eta, const double* aux) noexcept nogil:
+        if self.large:
+            return poisson_gaps(rows, eta, NULL)
         return poisson_rows(rows.n, rows.y, rows.weight, eta, NULL)
 
     cdef void curvature(self, const Rows* rows, const double* eta, const double* aux, double* out) noexcept nogil:

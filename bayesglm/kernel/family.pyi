@@ -9,6 +9,8 @@ class Family:
     discrete: ClassVar[bool]
     log_concave: ClassVar[bool]
     extra: ClassVar[str | None]
+    in_units_of_y: tuple[str, ...]
+    any_unit: bool
     takes_exposure: ClassVar[bool]
     @property
     def n_predictors(self) -> int: ...
@@ -26,6 +28,7 @@ class Family:
     def bind(
         self, y: np.ndarray, *, weight: np.ndarray | None = None, extra: np.ndarray | None = None
     ) -> Family: ...
+    def in_unit(self, unit: float) -> Family: ...
     def start(
         self,
         y: np.ndarray,

@@ -35,6 +35,10 @@ cdef class Family:
     extra = None
     #: Whether sums of rows with different exposures make sense: an exposure is an offset log(exposure).
     takes_exposure = False
+    #: Auxiliary parameters in the units of y.
+    in_units_of_y = ()
+    #: Whether y in another unit is the same model with another intercept: a log link, y positive and continuous.
+    any_unit = False
     #: Number of linear predictors a row has (more than one for more than two classes).
     n_predictors = 1
 
@@ -110,6 +114,10 @@ cdef class Family:
         """Set what the kernel needs of parameters and data."""
         self.check()
         self.bound = True
+
+    def in_unit(self, unit):
+        """Return the family of y/unit: parameters that were given in the units of y change with it."""
+        return self
 
     def start(self, y, *, weight=None, extra=None, offset=None):
         """Return where to begin: the linear predictor of a model without predictors, and aux values by name."""

@@ -53,6 +53,8 @@ cdef class Gamma(PositiveFamily):
     link : {"log"}, default="log"
     """
 
+    any_unit = True
+
     def __init__(self, link="log"):
         self.link = link
 
@@ -139,6 +141,8 @@ cdef class InverseGaussian(PositiveFamily):
     """
 
     log_concave = False
+    any_unit = True
+    in_units_of_y = ("shape",)
 
     def __init__(self, link="log"):
         self.link = link
@@ -190,7 +194,8 @@ cdef class InverseGaussian(PositiveFamily):
 
     def variance(self, eta, aux, extra=None):
         """Return mean³/shape."""
-        return self.inverse_link(eta) ** 3 / aux["shape"]
+        mean = self.inverse_link(eta)
+        return mean * mean * (mean / aux["shape"])
 
     def logpdf(self, y, eta, aux, extra=None):
         """Return the log density."""
@@ -246,7 +251,7 @@ cdef class InverseGaussian(PositiveFamily):
 
     def deviance(self, y, mean, aux, extra=None):
         """Return (y - mean)²/(mean² y)."""
-        return (y - mean) ** 2 / (mean**2 * y)
+        return (y / mean - 1.0) ** 2 / y
 
 
 cdef class Beta(PositiveFamily):
@@ -318,7 +323,8 @@ cdef class Beta(PositiveFamily):
 
     def start(self, y, *, weight=None, extra=None, offset=None):
         """Return the logit of the mean less the mean offset, and the precision by moments."""
-        mean = np.average(y, weights=weight)
+        # Rounded to 1 or 0, a mean would have no logit.
+        mean = np.clip(np.average(y, weights=weight), np.finfo(np.float64).tiny, 1.0 - 0.5 * np.finfo(np.float64).eps)
         variance = max(np.average((y - mean) ** 2, weights=weight), 1e-12)
         level = 0.0 if offset is None else np.average(offset, weights=weight)
         precision = mean * (1.0 - mean) / variance - 1.0

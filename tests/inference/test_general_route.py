@@ -208,7 +208,7 @@ def test_modes_are_those_of_scikit_learn(name):
         alpha = 1.0 / (0.7**2 * 200 * shape)
         other = GammaRegressor(alpha=alpha, solver="newton-cholesky", tol=1e-14, max_iter=1000).fit(Z, y)
     np.testing.assert_allclose(mode[1:5] / data.x_unit, np.ravel(other.coef_), rtol=1e-8, atol=1e-8)
-    level = mode[0] - (mode[1:5] / data.x_unit) @ data.x_mean
+    level = data.y_mean + mode[0] - (mode[1:5] / data.x_unit) @ data.x_mean
     assert level == pytest.approx(float(np.ravel(other.intercept_)[0]), rel=1e-8, abs=1e-8)
 
 

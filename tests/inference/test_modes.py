@@ -30,7 +30,7 @@ def route(y, df=1.0, **priors):
 def test_two_lines_are_two_modes_and_chains_start_at_both():
     y = X @ [1.0, 0.0] + 20.0 * SIDE + 0.5 * RNG.normal(size=80)
     found, data, bound = route(y)
-    levels = [fit.mode[0] + data.y_mean for fit in (found.laplace, *found._others)]
+    levels = [fit.mode[0] * data.y_unit + data.y_mean for fit in (found.laplace, *found._others)]
     assert min(levels) == pytest.approx(-20.0, abs=0.5)
     assert max(levels) == pytest.approx(20.0, abs=0.5)
     posterior = found.sample(Settings(draws=200, tune=100), 0, data, bound, ("a", "b"))
@@ -43,7 +43,7 @@ def test_slopes_of_two_groups_are_found_too():
     y = X[:, 0] * 10.0 * SIDE + 0.3 * RNG.normal(size=80)
     found, data, _ = route(y, prior=Normal(0.0, 20.0))
     assert len(found._others) >= 1
-    slopes = [fit.mode[1] / data.x_unit[0] for fit in (found.laplace, *found._others)]
+    slopes = [fit.mode[1] * data.y_unit / data.x_unit[0] for fit in (found.laplace, *found._others)]
     assert min(slopes) < -8.0
     assert max(slopes) > 8.0
 

@@ -1,0 +1,86 @@
+"""Any likelihood on extreme data: the posterior that importance sampling finds, finite outputs, or one clear error."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bayesglm import BayesianGLM
+from bayesglm.families import StudentT
+from bayesglm.inference.diagnostics import diagnose
+from tests.acceptance.family_extreme_cases import CASES, RESPONSES, Oracle, Z
+
+
+def fitted(case, **settings):
+    family = StudentT(df=4.0) if case.family == "student_t" else case.family
+    model = BayesianGLM(family=family, random_state=0, **{"draws": 2000, **case.settings, **settings})
+    rows = pd.DataFrame(index=range(len(case.y))) if case.x is None else case.x[:, np.newaxis]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", category=UserWarning)
+        model.fit(rows, case.y, **case.row)
+    return model, rows
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_posterior(name):
+    case = CASES[name]
+    model, rows = fitted(case)
+    oracle = Oracle(case)
+    mean, sd, error = oracle.moments()
+    draws = oracle.draws(model.posterior_)
+    found = diagnose(draws, 1)
+    z = (draws.mean(axis=(1, 2)) - mean) / np.hypot(found.mcse_mean, error)
+    shown = dict(zip(oracle.names, z.round(2), strict=True))
+    assert np.all(np.hypot(found.mcse_mean, error) < 0.04 * sd), (shown, found.mcse_mean / sd, error / sd)
+    assert np.all(np.abs(z) < 4.0), shown
+    np.testing.assert_allclose(draws.std(axis=(1, 2)), sd, rtol=0.1)
+    row = {key: value for key, value in case.row.items() if key != "sample_weight"}
+    # Where a mean has a heavy tail it can be infinite: every finite draw of it would be a statement of its own.
+    for output in (
+        model.predict_interval(rows, **row),
+        model.predict_quantiles(rows, [0.3, 0.7], **row),
+        model.log_predictive_density(rows, case.y, **row),
+        model.sample_predictive(rows, draws=20, random_state=0, **row),
+        model.predict(rows, **row),
+        model.summary().to_frame().select_dtypes("number").to_numpy(),
+    ):
+        assert not np.isnan(output).any()
+    assert np.isfinite(model.log_predictive_density(rows, case.y, **row)).all()
+
+
+@pytest.mark.parametrize(
+    ("family", "row", "settings", "message"),
+    [
+        (
+            "poisson",
+            {"offset": 800.0},
+            {"fit_intercept": False},
+            "The likelihood is no number where all coeff",
+        ),
+        ("binomial", {"trials": 1e300}, {}, "trials must be at most 2\\^53"),
+        ("poisson", {"sample_weight": np.full(12, 1e200)}, {}, "sample_weight sums to"),
+    ],
+)
+def test_errors(family, row, settings, message):
+    y = RESPONSES["poisson"]
+    with pytest.raises(ValueError, match=message):
+        BayesianGLM(family=family, draws=20, **settings).fit(Z[:, np.newaxis], y, **row)
+
+
+@pytest.mark.parametrize(("family", "value"), [("gamma", 3.0), ("inverse_gaussian", 3.0), ("beta", 0.25)])
+@pytest.mark.parametrize("n", [1, 5])
+def test_a_precision_without_bound_is_refused(family, value, n):
+    """Constant y: the posterior of the shape is improper, or has no mode to start from."""
+    with pytest.raises(ValueError, match="y is fitted to rounding error"):
+        BayesianGLM(family=family, draws=20).fit(Z[:n, np.newaxis], np.full(n, value))
+
+
+@pytest.mark.parametrize("family", ["gaussian", "student_t", "laplace"])
+def test_numbers_whose_squares_are_no_doubles_are_refused(family):
+    for factor in (1e-300, 1e300):
+        with pytest.raises(ValueError, match="y holds numbers so large"):
+            BayesianGLM(family=family, draws=20).fit(Z[:, np.newaxis], factor * RESPONSES["gaussian"])
+    with pytest.raises(ValueError, match="X holds numbers so large"):
+        BayesianGLM(family=family, draws=20).fit(1e200 * Z[:, np.newaxis], RESPONSES["gaussian"])
