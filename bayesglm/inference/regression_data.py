@@ -152,8 +152,6 @@ def regression_data(
     if _mostly_zeros(X):
         X = sparse.csr_array(X)
     mean, sd, size = _columns(X, weights)
-    if not np.all(np.isfinite(size)):
-        raise FloatingPointError("squares of the predictors are beyond the range of doubles")
     center = mean if intercept else np.zeros(len(mean))
     unit = np.where(sd > 0.0, sd, 1.0) if intercept else np.where(size > 0.0, size, 1.0)
     identity = family.link == "identity"
@@ -295,9 +293,7 @@ def _columns(X: Any, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray
     sd = np.sqrt(square / total)
     size = np.hypot(sd, mean)
     if not np.isfinite(size).all():
-        raise ValueError(
-            "X holds numbers so large that their squares overflow: divide its columns by constants."
-        )
+        raise FloatingPointError("squares of the predictors are beyond the range of doubles")
     exact = np.zeros(p, dtype=bool)
     if not hasattr(X, "toarray"):
         # Far from zero the mean has lost digits that deviations need: again, from the first row on.
