@@ -19,6 +19,16 @@ export MPLBACKEND=Agg
 
 resolution() { if [ "$1" = lowest ]; then echo lowest-direct; else echo highest; fi; }
 
+# Print the path of a Python of version $1: on PATH, or from pyenv.
+find_python() {
+    local candidate
+    for candidate in "python$1" "${PYENV_ROOT:-$HOME/.pyenv}/versions/$1".*/bin/python3; do
+        "$candidate" -c 'import sys; print(sys.executable)' 2>/dev/null && return
+    done
+    echo "no Python $1 found" >&2
+    return 1
+}
+
 # Print what builds the package, one requirement a line.
 build_requirements() {
     "$1" -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")'
@@ -26,7 +36,8 @@ build_requirements() {
 
 install() {
     local which=$1 python=.venv/bin/python
-    uv venv --quiet --python "$2" .venv
+
+    uv venv --quiet --python "$(find_python "$2")" .venv
     if [ "$which" = lowest ]; then echo "pandas>=2.2,<2.3"; fi >.venv/constraints.txt
     build_requirements "$python" |
         uv pip compile --quiet --python "$python" --only-binary :all: --resolution "$(resolution "$which")" - >.venv/build.txt
@@ -48,7 +59,9 @@ for run in "$@"; do
     log=$here.txt
     git clone --quiet "$root" "$here"
     if [ -d "$root/../shared" ]; then ln -sfn "$(cd "$root/../shared" && pwd)" "$work/shared"; fi
-    if (cd "$here" && install "$which" "$python" && .venv/bin/python -m pytest) >"$log" 2>&1; then
+    # In the background, because errexit does not work inside an if.
+    (cd "$here"; install "$which" "$python"; .venv/bin/python -m pytest) >"$log" 2>&1 &
+    if wait $!; then
         verdict=$(tail -n 1 "$log")
     else
         verdict="FAILED, $(tail -n 1 "$log")"
