@@ -355,7 +355,7 @@ def _whitened(
         )
     curvature = Curvature(target, priors)
     fit, others = highest_and_others(data, target, curvature, fit_laplace(target, start, curvature))
-    data.refuse_exact_fit(fit.mode, fit.converged)
+    data.warn_of_exact_fit(fit.mode, fit.converged)
     if any(isinstance(prior, Flat) for prior in (*priors.coef, priors.intercept)):
         if fit.flat.shape[1]:
             raise UndeterminedError(_undetermined(fit, p, K, first))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
 
 from bayesglm.inference import canonical
+from bayesglm.inference.caller import stack_level
 from bayesglm.kernel.design import Design, make_design
 from bayesglm.kernel.family import Family
 
@@ -87,8 +90,8 @@ class RegressionData:
         """The response in the user's units, less the offset where that was taken from it."""
         return self.y * self.response_unit + self.response_mean
 
-    def refuse_exact_fit(self, mode: np.ndarray, converged: bool) -> None:
-        """Refuse a mode at which the precision of positive numbers or shares is about to grow without bound.
+    def warn_of_exact_fit(self, mode: np.ndarray, converged: bool) -> None:
+        """Warn of a mode at which a shape, or refuse one at which a precision, is about to grow without bound.
 
         Parameters
         ----------
@@ -101,11 +104,14 @@ class RegressionData:
         largest = LARGEST_LOG_SHAPE if converged else 0.5 * LARGEST_LOG_SHAPE
         for name, value in zip(names, mode[len(mode) - len(names) :], strict=True):
             if name in ("shape", "precision") and value > largest:
-                raise ValueError(
+                text = (
                     f"{name}: y is fitted to rounding error, as where it is constant or there is one row, and "
                     f"nothing keeps the {name} from growing without bound; give it a prior that does, such as "
                     "Exponential(1)."
                 )
+                if name == "precision":  # its curvature has no digits left there
+                    raise ValueError(text)
+                warnings.warn(text, ConvergenceWarning, stacklevel=stack_level())
 
 
 def regression_data(
