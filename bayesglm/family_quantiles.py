@@ -57,7 +57,7 @@ def mixture_quantile(
     result = high.copy()
     # Components whose quantiles have overflown leave nothing to search.
     positive = not family.discrete and bool(np.all(family.quantile(0.0, some, few_aux, extra) == 0.0))
-    rows = np.flatnonzero(np.isfinite(low) & np.isfinite(high) & (~positive | (low > 0.0)))
+    rows = np.flatnonzero(np.isfinite(low) & np.isfinite(high) & ((not positive) | (low > 0.0)))
     if rows.size:
         own = None if extra is None else extra[rows]
         # Positive numbers are looked for by their logarithms, however close to zero they are.
