@@ -132,7 +132,13 @@ def estimate(model: Any, X: Any, y: Any, sample_weight: Any) -> tuple[LooResult,
     log_likelihood = data["log_likelihood"][name]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of large k, which is told in one sentence
-        found = az.loo(data, pointwise=True)
+        try:
+            found = az.loo(data, pointwise=True)
+        except ValueError as error:  # ArviZ 1.x fits tails of five draws or more
+            if "n_draws_tail" not in str(error):
+                raise
+            n_draws = log_likelihood.sizes["chain"] * log_likelihood.sizes["draw"]
+            raise ValueError(f"PSIS-LOO of {n_draws} draws has too short a tail: increase draws.") from None
     # ArviZ 0.x and 1.x name the same things otherwise.
     elpd_i = np.asarray((found.elpd_i if hasattr(found, "elpd_i") else found.loo_i).values, dtype=float)
     pareto_k = np.asarray(found.pareto_k.values, dtype=float)
