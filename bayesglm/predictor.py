@@ -22,6 +22,10 @@ from bayesglm.validation import (
     raise_not_finite,
 )
 
+EPS = float(np.finfo(np.float64).eps)
+#: Beyond this share of sigma, what products of predictors and coefficients lose to rounding is avoided.
+MOST_LOST = 1e-10
+
 
 class PosteriorPredictor(RegressorMixin):
     """Prediction for the estimators; for several responses every result has one axis more.
@@ -34,7 +38,10 @@ class PosteriorPredictor(RegressorMixin):
 
     coef_: np.ndarray
     intercept_: float | np.ndarray
+    sigma_: float | np.ndarray
     posterior_: Posterior | JointPosterior
+    _intercept: bool
+    _x_mean: np.ndarray
     _design: FormulaDesign | None
 
     @of_one_fit
@@ -191,6 +198,10 @@ class PosteriorPredictor(RegressorMixin):
 
     def _line(self, rows: Any) -> np.ndarray:
         """Return the posterior mean of the regression line, shape (n,) or (n, k)."""
+        # Where predictors are far from 0 the intercept is large and takes digits away (integers near 2^53, say).
+        lost = EPS * np.max(np.abs(self.coef_) @ np.abs(self._x_mean), initial=0.0)
+        if self._intercept and np.isfinite(lost) and np.any(lost > MOST_LOST * np.asarray(self.sigma_)):
+            return self._each(lambda source, _: prediction.moments(source, rows)[0])
         return np.asarray(rows @ self.coef_.T + self.intercept_)
 
     def _each(self, compute: Any) -> np.ndarray:

@@ -62,9 +62,9 @@ class Collapsed:
             normal = priors.intercept.gaussian()
             assert normal is not None
             self.loc, self.precision = float(normal[0][0]), float(normal[1][0])
-        rss = max(summary.rss, summary.weight * RESOLUTION**2)
+        rss = max(summary.rss, summary.weight * (RESOLUTION * np.exp(-summary.level)) ** 2)
         inner = CollapsedTarget(
-            summary.weight,
+            float(settle(summary.weight)),
             float(settle(rss)),
             settle(self.singular),
             settle(self.projected, np.sqrt(rss)),

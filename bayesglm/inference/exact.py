@@ -36,6 +36,7 @@ class ExactPosterior:
         grid = conditional.grid
         self._intercept = summary.intercept
         self._x_shift = summary.x_mean if summary.intercept else np.zeros(len(summary.x_unit))
+        self._x_remainder = summary.x_remainder if summary.intercept else np.zeros(len(summary.x_unit))
         self._y_shift = summary.y_mean if summary.intercept else 0.0
         self._x_unit = summary.x_unit
         self._y_unit = summary.y_unit
@@ -79,8 +80,10 @@ class ExactPosterior:
         self._grid = grid
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # Version 0.1.0 knew weights as frequencies only.
-        self.__dict__.update({"_sigma_unit": state["_y_unit"], **state})
+        # Version 0.1.0 knew weights as frequencies only, and nothing of what rounding takes from means.
+        self.__dict__.update(
+            {"_sigma_unit": state["_y_unit"], "_x_remainder": np.zeros_like(state["_x_shift"]), **state}
+        )
 
     @property
     def n_components(self) -> int:
@@ -113,7 +116,10 @@ class ExactPosterior:
 
     def _rows(self, X: np.ndarray) -> np.ndarray:
         """Return the rows of X as functionals of z, shape (m, k)."""
-        rows = (X - self._x_shift) / self._x_unit
+        rows = X - self._x_shift
+        if self._x_remainder.any():
+            rows -= self._x_remainder
+        rows /= self._x_unit
         rows = rows @ self._basis[int(self._intercept) :]
         if self._intercept:
             rows += self._basis[0]

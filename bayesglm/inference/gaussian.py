@@ -28,6 +28,8 @@ from bayesglm.kernel.priors import Prior
 
 #: Knots of the map that makes log sigma standard normal: equally spaced standard normal scores.
 SCORES = np.linspace(-6.0, 6.0, 97)
+#: Knots are settled to 1e-3 standard deviations of log sigma (where weights are huge), or better.
+WIDE = 2.0**14
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,10 @@ class ConditionalGaussian:
         # the likelihood too large beside those of the prior would leave the latter no digits where they are alone.
         # Without residual degrees of freedom the data say nothing of sigma, and it is of the size of y.
         degrees = max(summary.weight - rank - intercept, 0.01 * summary.weight)
-        start = float(np.clip(np.sqrt(summary.rss / degrees), 1e-3, 1.0)) if summary.rss > 0.0 else 1.0
+        size = float(np.exp(-summary.level))
+        start = (
+            float(np.clip(np.sqrt(summary.rss / degrees), 1e-3 * size, size)) if summary.rss > 0.0 else size
+        )
 
         likelihood = np.zeros((rank + intercept, k))
         response = np.zeros(rank + intercept)
@@ -143,7 +148,7 @@ class ConditionalGaussian:
             settle_prior(prior.sigma),
             SCORES[0],
             SCORES[1] - SCORES[0],
-            settle(knots, 1.0),
+            settle(knots, min(1.0, WIDE * self.grid.sd)),
             settle(slopes),
         )
 

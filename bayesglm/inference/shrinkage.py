@@ -47,7 +47,7 @@ def shrunk_target(summary: Summary, priors: StandardisedPriors, prior: SparsePri
     if isinstance(priors.intercept, Flat):
         proper[0] = 0.0
     check_identified(summary, np.diag(proper))
-    rss = max(summary.rss, summary.weight * RESOLUTION**2)
+    rss = max(summary.rss, summary.weight * (RESOLUTION * np.exp(-summary.level)) ** 2)
     products = summary.factor.T @ summary.factor
     information = np.diagonal(products).copy()
     plain = SummaryTarget(

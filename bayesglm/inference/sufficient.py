@@ -8,6 +8,10 @@ from typing import Any
 import numpy as np
 
 from bayesglm.inference.moments import EPS, Moments, gather, stack_triangles
+from bayesglm.kernel.gaussian import HEAVY
+
+#: Beyond these standard deviations of y, and of coefficients, variances over- or underflow.
+SMALLEST, LARGEST = 1e-153, 5e153
 
 
 @dataclass(frozen=True)
@@ -28,10 +32,15 @@ class Summary:
         Whether means were subtracted.
     x_mean, x_sd : ndarray of shape (p,)
         Weighted means and (population) standard deviations; sd is 0 for a constant column.
+    x_remainder : ndarray of shape (p,)
+        What rounding took from the means.
     y_mean, y_sd : float
     x_unit : ndarray of shape (p,)
     y_unit, sigma_unit : float
         They differ where weights are precisions: sigma is the noise of a row of weight 1.
+    level : float
+        Of more than `bayesglm.kernel.gaussian.HEAVY` observations the units are those of the noise, not of y: sigma is
+        known to so many digits that it must be near 1. The logarithm of their ratio; 0 for fewer observations.
     factor : ndarray of shape (rank, p)
         F with F'F the weighted cross-products of the predictors.
     rotated : ndarray of shape (rank,)
@@ -52,12 +61,14 @@ class Summary:
     weight: float
     intercept: bool
     x_mean: np.ndarray
+    x_remainder: np.ndarray
     x_sd: np.ndarray
     y_mean: float
     y_sd: float
     x_unit: np.ndarray
     y_unit: float
     sigma_unit: float
+    level: float
     factor: np.ndarray
     rotated: np.ndarray
     rss: float
@@ -112,8 +123,10 @@ def summaries(moments: Moments, *, intercept: bool = True, precision: bool = Fal
     factor, rotated, rss = moments.factor, moments.rotated, moments.rss
     varies = (moments.spread > 0.0) | (not intercept)
     if intercept:
-        # Nothing is left of a constant column, so that its unit only has to be a number to reckon with.
-        unit = np.where(varies | (unit > 1e100), unit, 1.0)
+        # Nothing is left of a constant column, so that its unit only has to be a number to reckon with; a response
+        # keeps a tiny one, since what rounding leaves of it would underflow.
+        tiny = (unit < 1e-100) & (np.arange(len(unit)) >= p)
+        unit = np.where(varies | (unit > 1e100) | tiny, unit, 1.0)
     else:
         # The means come back in as one more row: orthogonal, so nothing is lost to the offset.
         row = np.sqrt(weight) * (moments.mean / unit)
@@ -128,20 +141,21 @@ def summaries(moments: Moments, *, intercept: bool = True, precision: bool = Fal
         factor, rotated, rss = factor / norms[:p], rotated / norms[p:], rss / norms[p:] ** 2
         unit, trusted = unit * norms, False
 
-    # A column's size in its units: rounding of the numbers themselves moves singular values by this much.
+    # A column's size in its units: the numbers themselves are rounded by this much.
     size = np.hypot(moments.mean / unit, moments.spread / unit)
-    rounding = 2.0 * EPS * np.sqrt(weight) * float(np.max(size[:p][varies[:p]], initial=0.0))
     count = float(moments.n_rows) if precision else weight
     scale = np.sqrt(weight / count)
     null, singular, rest = np.zeros((0, p)), None, np.zeros(len(rss))
     if not trusted and p:
         left, singular, right = np.linalg.svd(factor)
-        rank = int(np.count_nonzero(singular > max(10.0 * p * EPS * singular[0], rounding, 1e-300)))
-        rest = np.sum((left[:, rank:].T @ rotated) ** 2, axis=0)
+        # What rounding of the columns makes of a direction: of one between small columns, nothing that a large one has.
+        rounding = 2.0 * EPS * np.sqrt(weight) * np.linalg.norm(right * (size[:p] * varies[:p]), axis=1)
+        known = singular > np.maximum(rounding, max(10.0 * p * EPS * singular[0], 1e-300))
+        rest = np.sum((left[:, ~known].T @ rotated) ** 2, axis=0)
         factor, rotated, null = (
-            singular[:rank, np.newaxis] * right[:rank],
-            left[:, :rank].T @ rotated,
-            right[rank:],
+            singular[known, np.newaxis] * right[known],
+            left[:, known].T @ rotated,
+            right[~known],
         )
     least_squares = np.linalg.lstsq(factor, rotated, rcond=None)[0] if p else np.zeros((0, len(rss)))
 
@@ -152,13 +166,16 @@ def summaries(moments: Moments, *, intercept: bool = True, precision: bool = Fal
         floor = weight * (resolution if resolution > 0.0 else EPS) ** 2
         left_over = float(rss[j] + rest[j])
         # Weights are frequencies, so it is their sum that has to exceed what is fitted.
-        interpolated = left_over <= 100.0 * floor
+        interpolated = left_over <= _noise(moments.n_rows - len(factor) - intercept) ** 2 * floor
         exact_fit = bool(interpolated and count - len(factor) - intercept > 1e-9)
         if interpolated:
             left_over = max(left_over, floor) if exact_fit else 0.0
+        noise = np.sqrt(left_over / weight)
+        level = float(np.log(noise)) if count > HEAVY and noise > 0.0 else 0.0
+        part = noise if level else 1.0
         with np.errstate(over="ignore"):
             ratio = unit[p + j] / unit[:p]
-        if not 1e-150 < unit[p + j] < 1e150 or np.any((ratio < 1e-153) | (ratio > 1e153)):
+        if not SMALLEST < unit[p + j] < LARGEST or np.any((ratio < SMALLEST) | (ratio > LARGEST)):
             raise FloatingPointError("variances of y or of the coefficients are beyond the range of doubles")
         found.append(
             Summary(
@@ -166,19 +183,31 @@ def summaries(moments: Moments, *, intercept: bool = True, precision: bool = Fal
                 weight=count,
                 intercept=intercept,
                 x_mean=moments.mean[:p],
+                x_remainder=moments.remainder[:p],
                 x_sd=moments.spread[:p],
                 y_mean=float(moments.mean[p + j]),
                 y_sd=float(moments.spread[p + j]),
                 x_unit=unit[:p],
-                y_unit=float(unit[p + j]),
-                sigma_unit=float(unit[p + j] * scale),
+                y_unit=float(unit[p + j] * part),
+                sigma_unit=float(unit[p + j] * part * scale),
+                level=level,
                 factor=factor / scale,
-                rotated=rotated[:, j] / scale,
-                rss=left_over / scale**2,
-                least_squares=least_squares[:, j],
+                rotated=rotated[:, j] / part / scale,
+                rss=count if level else left_over / scale**2,
+                least_squares=least_squares[:, j] / part,
                 null=null,
                 singular=singular,
                 exact_fit=exact_fit,
             )
         )
     return found
+
+
+def _noise(n_spare: int) -> float:
+    """Return how far residuals of a perfect fit may be from 0, in units of what rounding leaves of one observation.
+
+    Of 16,000 random perfect fits (2 to 1,100 rows, 1 to 100 columns, offsets to 1e14) half were within 0.17 and all
+    within 2.6; what triangular factors of many rows add to it had grown to 6.2 at a million. Without spare rows nothing
+    but that can be left, so that there is no noise to mistake for it.
+    """
+    return 4.0 * max(1.0, n_spare / 1e4) ** 0.2 if n_spare > 0 else 10.0

@@ -5,7 +5,7 @@ accumulators say explicitly in which order to add: the compiler may use its vect
 the pure Python twin in the tests can repeat the sum to the last bit.
 """
 
-from libc.math cimport exp, fabs, log1p
+from libc.math cimport exp, expm1, fabs, log1p
 
 
 cdef inline double dot(const double* a, const double* b, Py_ssize_t n) noexcept nogil:
@@ -51,3 +51,11 @@ cdef inline double logaddexp(double a, double b) noexcept nogil:
     if largest == -1.0 / 0.0:
         return largest
     return largest + log1p(exp(-fabs(a - b)))
+
+
+cdef inline double expm1_bend(double x) noexcept nogil:
+    """Return exp(x) - 1 - x; near 0, where these cancel, by its series."""
+    if fabs(x) > 0.02:
+        return expm1(x) - x
+    return x * x * (1.0 / 2.0 + x * (1.0 / 6.0 + x * (1.0 / 24.0 + x * (1.0 / 120.0 + x * (
+        1.0 / 720.0 + x * (1.0 / 5040.0 + x / 40320.0))))))

@@ -8,14 +8,19 @@ get stuck in.
 
 import numpy as np
 
-from libc.math cimport exp, log
+from libc.math cimport exp, expm1, log
 
+from bayesglm.kernel._numeric cimport expm1_bend
 from bayesglm.kernel.priors cimport Prior
 from bayesglm.kernel.target cimport Target
+
+from bayesglm.kernel.gaussian import HEAVY
 
 
 cdef class CollapsedTarget(Target):
     """Density of (log sigma, log scale), both with a prior on the number itself.
+
+    Of more than `bayesglm.kernel.gaussian.HEAVY` observations a constant is left out.
 
     Parameters
     ----------
@@ -35,7 +40,7 @@ cdef class CollapsedTarget(Target):
     """
 
     cdef double weight, rss, gap, variance
-    cdef bint intercept
+    cdef bint intercept, heavy
     cdef readonly object singular, projected
     cdef readonly Prior sigma_prior, scale_prior
     cdef const double[::1] _d2, _c2
@@ -44,6 +49,7 @@ cdef class CollapsedTarget(Target):
                  bint intercept=True, double gap=0.0, double intercept_sd=float("inf")):
         self.dim = 2
         self.weight, self.rss, self.intercept, self.gap = weight, rss, intercept, gap
+        self.heavy = weight > HEAVY
         self.variance = intercept_sd * intercept_sd
         self.singular = np.ascontiguousarray(singular, dtype=np.float64)
         self.projected = np.ascontiguousarray(projected, dtype=np.float64)
@@ -60,6 +66,8 @@ cdef class CollapsedTarget(Target):
         cdef double free = self.weight - r - self.intercept
         cdef double value = -free * q[0] - 0.5 * self.rss / noise + q[0] + q[1]
         cdef double by_noise = 0.0, by_spread = 0.0, variance, slope, by_sigma = 0.0, by_scale = 0.0
+        if self.heavy:
+            value = (self.rss - free) * q[0] - 0.5 * self.rss * expm1_bend(-2.0 * q[0]) + q[0] + q[1]
         for i in range(r):
             variance = noise + spread * self._d2[i]
             value -= 0.5 * (log(variance) + self._c2[i] / variance)
@@ -72,5 +80,8 @@ cdef class CollapsedTarget(Target):
             by_noise += 0.5 * (self.gap * self.gap / variance - 1.0) / variance / self.weight
         value += self.sigma_prior.add(&sigma, &by_sigma) + self.scale_prior.add(&scale, &by_scale)
         grad[0] = -free + self.rss / noise + 1.0 + 2.0 * noise * by_noise + by_sigma * sigma
+        if self.heavy:
+            grad[0] = ((self.rss - free) + self.rss * expm1(-2.0 * q[0]) + 1.0 + 2.0 * noise * by_noise
+                       + by_sigma * sigma)
         grad[1] = 1.0 + 2.0 * spread * by_spread + by_scale * scale
         return value

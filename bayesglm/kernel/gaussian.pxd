@@ -7,6 +7,7 @@ from bayesglm.kernel.target cimport Target
 cdef class ScaleTarget(Target):
     cdef readonly object settings
     cdef double weight, rss, first_knot, knot_step
+    cdef bint heavy
     cdef const double[::1] likelihood, prior_precision, gap, knots, knot_slopes
     cdef Prior sigma_prior
     cdef double locate(self, double t, double* width, double* bend) noexcept nogil
@@ -33,7 +34,7 @@ cdef class SummaryTarget(Target):
     cdef readonly object settings
     cdef double weight, rss, y_mean
     cdef Py_ssize_t n_coef, n_rows
-    cdef bint intercept
+    cdef bint intercept, heavy
     cdef const double[:, ::1] factor
     cdef const double[::1] rotated, shift
     cdef const double[::1] positive

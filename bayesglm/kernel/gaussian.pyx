@@ -10,14 +10,18 @@ form, for coefficients that must be positive and as the other two's witness.
 
 import numpy as np
 
-from libc.math cimport exp, fabs, log, log1p, sqrt
+from libc.math cimport exp, expm1, fabs, log, log1p, sqrt
 from scipy.linalg.cython_blas cimport dgemv
 
-from bayesglm.kernel._numeric cimport dot
+from bayesglm.kernel._numeric cimport dot, expm1_bend
 from bayesglm.kernel.priors cimport Prior
 from bayesglm.kernel.target cimport Target
 
 cdef double LOG_2PI = 1.8378770664093453
+
+#: Log densities of more observations than this are larger than their differences by more digits than doubles have to
+#: spare. They are then counted from sigma = 1, which the caller sees to being near their mode.
+HEAVY = 1e8
 
 
 cdef class ScaleTarget(Target):
@@ -30,7 +34,7 @@ cdef class ScaleTarget(Target):
     With a_j the precision of the likelihood in z_j at sigma = 1, b_j that of the prior and d_j the
     distance between their means, the coefficients integrate out:
     log p(log sigma | y) = -W log sigma - rss/(2 sigma²) - ½ sum_j [log(w_j + b_j) + d_j² w_j b_j/(w_j + b_j)]
-    + log prior(sigma) + log sigma, with w_j = a_j/sigma².
+    + log prior(sigma) + log sigma, with w_j = a_j/sigma². Of more than `HEAVY` observations a constant is left out.
 
     Parameters
     ----------
@@ -57,6 +61,7 @@ cdef class ScaleTarget(Target):
                          first_knot, knot_step, knots, knot_slopes)
         self.dim = dim
         self.weight = weight
+        self.heavy = weight > HEAVY
         self.rss = rss
         self.likelihood = np.ascontiguousarray(likelihood, dtype=np.float64)
         self.prior_precision = np.ascontiguousarray(prior_precision, dtype=np.float64)
@@ -134,6 +139,11 @@ cdef class ScaleTarget(Target):
                 product = 1.0
         logs += log(product)
         slope[0] = (1.0 - self.weight + self.rss * precision + derivative + prior_slope * sigma)
+        if self.heavy:
+            slope[0] = (1.0 - (self.weight - self.rss) + self.rss * expm1(-2.0 * log_sigma) + derivative
+                        + prior_slope * sigma)
+            return ((1.0 - (self.weight - self.rss)) * log_sigma + log_prior
+                    - 0.5 * (self.rss * expm1_bend(-2.0 * log_sigma) + logs + quadratic))
         return ((1.0 - self.weight) * log_sigma + log_prior
                 - 0.5 * (self.weight * LOG_2PI + self.rss * precision + logs + quadratic))
 
@@ -262,7 +272,8 @@ cdef class SummaryTarget(Target):
     A coefficient that must be positive enters as v with coef = s log(1 + exp(v)): straight where the data
     push it away from zero, exponential where they push it towards zero (where its posterior becomes a
     logistic distribution of v). The logarithm would turn the former into a cliff. The intercept is that of the
-    centred predictors; its prior speaks of ``intercept - shift @ coef``.
+    centred predictors; its prior speaks of ``intercept - shift @ coef``. Of more than `HEAVY` observations a constant
+    is left out.
 
     Parameters
     ----------
@@ -291,6 +302,7 @@ cdef class SummaryTarget(Target):
         self.settings = (weight, y_mean, rss, factor, rotated, intercept, shift, positive, coef_prior,
                          intercept_prior, sigma_prior)
         self.weight = weight
+        self.heavy = weight > HEAVY
         self.y_mean = y_mean
         self.rss = rss
         self.factor = np.ascontiguousarray(factor, dtype=np.float64)
@@ -325,7 +337,7 @@ cdef class SummaryTarget(Target):
     cdef double logp_grad(self, const double* q, double* grad) noexcept nogil:
         cdef Py_ssize_t j, p = self.n_coef, last = self.dim - 1
         cdef int rows = <int>self.n_rows, columns = <int>self.n_coef, one = 1
-        cdef double alpha = 1.0, zero = 0.0, scale, squares = self.rss, gap, level, small
+        cdef double alpha = 1.0, zero = 0.0, scale, squares = 0.0, gap, level, small
         cdef double sigma = exp(q[last]), precision = exp(-2.0 * q[last]), slope = 0.0, value
         cdef const double* v = q + (1 if self.intercept else 0)
         cdef double* grad_v = grad + (1 if self.intercept else 0)
@@ -370,5 +382,11 @@ cdef class SummaryTarget(Target):
             grad_v[j] = self.grad_beta[j]
             if self.positive[j] > 0.0:
                 grad_v[j] = grad_v[j] * self.positive[j] * self.slope[j] + 1.0 - self.slope[j]
+        if self.heavy:
+            grad[last] = (1.0 - (self.weight - self.rss) + self.rss * expm1(-2.0 * q[last]) + squares * precision
+                          + slope * sigma)
+            return (value - (self.weight - self.rss) * q[last]
+                    - 0.5 * (self.rss * expm1_bend(-2.0 * q[last]) + squares * precision))
+        squares += self.rss
         grad[last] = 1.0 - self.weight + squares * precision + slope * sigma
         return value - self.weight * (q[last] + 0.5 * LOG_2PI) - 0.5 * squares * precision

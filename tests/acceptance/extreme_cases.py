@@ -165,7 +165,9 @@ def _() -> Case:
 
 @case("correlation: 1 - 1e-10 beside a column of offset 1e12")
 def _() -> Case:
-    return Case(*correlated(1e-10, offset=[0.0, 0.0, 1e12], noise=1e-5))
+    # y does not vary with the third column, of which rounding leaves 1e-4.
+    X, y = correlated(1e-10, noise=1e-5)
+    return Case(X + [0.0, 0.0, 1e12], y + X[:, 2])
 
 
 @case("correlation: 1 - 1e-12 at offset 1e12")
@@ -399,7 +401,20 @@ def _() -> Case:
     return found
 
 
-for level in (3.0, 0.0, 1e12, 1e150, 1e-150):
+for level in (1e150, 1e-150):
+    case(f"perfect fit: constant y {level:g}")(
+        lambda level=level: Case(data()[0], np.full(40, level), error="divide y")
+    )
+    case(f"perfect fit: constant y {level:g}, priors of its scale")(
+        lambda level=level: Case(
+            data()[0],
+            np.full(40, level),
+            settings={"prior": Normal(0, level), "intercept_prior": Normal(0, level)},
+            perfect=True,
+            warns="y is constant",
+        )
+    )
+for level in (3.0, 0.0, 1e12, 1e40):
     case(f"perfect fit: constant y {level:g}")(
         lambda level=level: Case(data()[0], np.full(40, level), perfect=True, warns="y is constant")
     )
