@@ -16,6 +16,7 @@ from bayesglm.family_base import FamilyModel, Rows
 from bayesglm.formula_language import parse
 from bayesglm.inference.sampling import seed_sequence
 from bayesglm.kernel.family import Family
+from bayesglm.prediction import check_kind
 from bayesglm.snapshot import of_one_fit
 from bayesglm.validation import check_predictive, check_weights
 
@@ -240,6 +241,7 @@ class BayesianLogisticRegression(ClassifierMixin, FamilyModel):
         rows = self._rows(X)
         offset, _ = self._row_arguments(X, rows.shape[0], {"offset": offset})
         source = self._source()
+        check_kind(kind)
         wide = len(self.classes_) if kind == "mean" else 1
         check_predictive(draws, source.n_draws, rows.shape[0], wide, source.coef[0].size + 2.0)
         rng = np.random.default_rng(seed_sequence(random_state))
@@ -311,9 +313,13 @@ class BayesianLogisticRegression(ClassifierMixin, FamilyModel):
     def _with_codes(self, X: Any, y: Any, labels: np.ndarray, missing: np.ndarray) -> tuple[Any, Any]:
         """Return X and y with the numbers of classes in place of the labels."""
         codes = np.full(len(labels), np.nan)
-        known = np.searchsorted(self.classes_, labels[~missing])
-        known = np.minimum(known, len(self.classes_) - 1)
-        wrong = np.flatnonzero(self.classes_[known] != labels[~missing])
+        present = labels[~missing]
+        try:
+            known = np.minimum(np.searchsorted(self.classes_, present), len(self.classes_) - 1)
+        except TypeError:  # numbers among strings, which have no order
+            codes_of = {label: code for code, label in enumerate(self.classes_.tolist())}
+            known = np.array([codes_of.get(label, 0) for label in present.tolist()])
+        wrong = np.flatnonzero(self.classes_[known] != present)
         if wrong.size:
             row = int(np.flatnonzero(~missing)[wrong[0]])
             raise ValueError(

@@ -85,7 +85,7 @@ class FamilyAccess(FamilyRows, PosteriorAccess):
         groups = {
             "posterior": dict(part.draws),
             "posterior_predictive": {response: self._family.draw(rng, eta, aux, extra)},
-            "log_likelihood": {response: log_likelihood if weights is None else weights * log_likelihood},
+            "log_likelihood": {response: _weighted(log_likelihood, weights)},
             "observed_data": {response: observed},
             "constant_data": {
                 **({"X": rows} if isinstance(rows, np.ndarray) else {}),
@@ -146,3 +146,10 @@ class FamilyAccess(FamilyRows, PosteriorAccess):
         if offset is not None:
             eta = eta + offset
         return eta, {name: draws[name][..., np.newaxis] for name in self._family.aux}
+
+
+def _weighted(log_likelihood: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+    """Return log likelihoods times weights; a row without weight says nothing, even where it is impossible."""
+    if weights is None:
+        return log_likelihood
+    return np.asarray(np.where(weights > 0.0, log_likelihood, 0.0) * weights)

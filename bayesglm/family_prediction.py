@@ -27,6 +27,8 @@ _MOST_COUNTS, _LEFT = 256, 1e-10
 _GOLDEN = 0.6180339887498949
 #: Draws that a score is computed from at most, and points of each.
 _MOST_COMPONENTS, _LEVELS = 500, 8
+#: What points that overflow count as.
+_LARGEST = 1e300
 
 
 @dataclass(frozen=True, eq=False)
@@ -255,7 +257,11 @@ def _even_points(n_draws: int) -> Callable[..., np.ndarray]:
 
     def score(source: FamilySource, eta: np.ndarray, extra: np.ndarray | None, y: np.ndarray) -> np.ndarray:
         aux = {name: np.tile(values[own], _LEVELS) for name, values in source.aux.items()}
-        points = np.asarray(source.family.quantile(levels, np.tile(eta[:, own], (1, _LEVELS)), aux, extra))
+        with np.errstate(over="ignore"):
+            points = np.asarray(
+                source.family.quantile(levels, np.tile(eta[:, own], (1, _LEVELS)), aux, extra)
+            )
+        points = np.minimum(points, _LARGEST)  # infinities have no differences
         distance = np.abs(points - y[:, np.newaxis]).mean(axis=1)
         return np.asarray(distance - np.sort(points, axis=1) @ weight)
 

@@ -86,7 +86,9 @@ class FamilyPredictor(RegressorMixin, FamilyRows):
         tail = 0.5 * (1.0 - family_prediction.check_coverage(coverage))
         rows, offset, extra = self._new_rows(X, (offset, exposure, trials, standard_error))
         q = np.array([tail, 1.0 - tail])
-        return family_prediction.quantiles(self._source(), rows, q, kind, offset, extra)
+        found = family_prediction.quantiles(self._source(), rows, q, kind, offset, extra)
+        # Of a distribution hardly wider than rounding the ends may come out the wrong way round.
+        return np.asarray(np.maximum.accumulate(found, axis=-1))
 
     @of_one_fit
     def predict_quantiles(
@@ -216,8 +218,11 @@ class FamilyPredictor(RegressorMixin, FamilyRows):
             size = np.exp(offset[kept])
         null = size * ((w @ y_) / (w @ size))
         aux = {name: float(values.mean()) for name, values in source.aux.items()}
-        left = w @ family.deviance(y_, mean, aux, extra)
-        total = w @ family.deviance(y_, null, aux, extra)
-        if total == 0.0:
+        with np.errstate(over="ignore", invalid="ignore"):
+            left = w @ family.deviance(y_, mean, aux, extra)
+            total = w @ family.deviance(y_, null, aux, extra)
+        if total == 0.0 or not np.isfinite(total):
             return 1.0 if left == 0.0 else 0.0
+        if not np.isfinite(left):
+            return -np.inf
         return float(1.0 - left / total)

@@ -292,6 +292,8 @@ def check_weights(sample_weight: Any, n: int, weights_type: str = "frequency") -
         weights = _check_sample_weight(sample_weight, np.empty((n, 1)), dtype=np.float64)
     except OverflowError:
         raise ValueError("sample_weight holds an integer beyond what a double holds.") from None
+    except TypeError as error:
+        raise TypeError(f"sample_weight must hold numbers, one for each row: {error}") from None
     if not np.all(np.isfinite(weights)):
         raise ValueError(
             f"sample_weight holds NaN or infinity in row {int(np.argmin(np.isfinite(weights)))}."

@@ -91,8 +91,9 @@ class Curvature:
         ones, zeros = np.ones(len(u)), np.zeros(len(u))
         coef_map = self.map
         slope = coef_map.log_density_and_gradient(u, ones)[2] - coef_map.log_density_and_gradient(u, zeros)[2]
-        matrix[where] *= slope[:, np.newaxis]
-        matrix[:, where] *= slope
+        with np.errstate(over="ignore", invalid="ignore"):  # which ends the search for a mode
+            matrix[where] *= slope[:, np.newaxis]
+            matrix[:, where] *= slope
         # Each coordinate has its own coefficient, so that one difference serves them all.
         step = DIFFERENCE * (1.0 + np.abs(u))
         up = coef_map.log_density_and_gradient(u + step, along)[2]

@@ -140,7 +140,7 @@ def _prescale(block: np.ndarray) -> np.ndarray | None:
     extreme = (largest > 1e100) | ((largest > 0.0) & (largest < 1e-100))
     if not np.any(extreme & np.isfinite(largest)):
         return None
-    return np.where(extreme & np.isfinite(largest), np.exp2(np.frexp(largest)[1].astype(float)), 1.0)
+    return np.where(extreme & np.isfinite(largest), np.ldexp(1.0, np.frexp(largest)[1] - 1), 1.0)
 
 
 def _cross_products(rows: _Rows, starts: range) -> np.ndarray:

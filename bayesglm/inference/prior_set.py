@@ -176,10 +176,11 @@ class PriorSet:
                 continue
             widths, distances = prior.bound[2] / scale, np.abs(prior.bound[1] - shift) / scale
             if widths.min() < 1e-50 or max(widths.max(), distances.max()) > 1e50:
-                if units.y_sd == 0.0 and not 1e-50 < abs(units.y_mean) < 1e50:
+                constant = isinstance(units, Summary) and units.y_sd == 0.0
+                if constant and not 1e-50 < abs(units.y_mean) < 1e50:
                     raise ValueError(
-                        f"y is constant at {units.y_mean:g}, which tells priors nothing of their scale and is more than "
-                        "1e50 times larger or smaller than 1: divide y by a constant."
+                        f"y is constant at {units.y_mean:g}, which tells priors nothing of their scale and is more "
+                        "than 1e50 times larger or smaller than 1: divide y by a constant."
                     )
                 raise ValueError(
                     f"{name}: {prior.resolved()} is more than 1e50 times larger or smaller than the scale of the data; "

@@ -164,8 +164,9 @@ def regression_data(
     # With an intercept the mean of the offsets is part of it; a difference of large numbers is all that counts.
     shift = 0.0
     if offset is not None and intercept:
-        shift = _mean(offset, weights)
-        offset = offset - shift
+        with np.errstate(over="ignore", invalid="ignore"):
+            shift = _mean(offset, weights)
+            offset = offset - shift
         offset = offset if offset.any() else None
     y_unit = response_unit = 1.0
     response_mean = 0.0
@@ -173,6 +174,8 @@ def regression_data(
     if identity:
         spread = _sd(y, weights)
         y_unit = response_unit = _power_of_two(spread)
+        if offset is not None:
+            _refuse_far_offsets(offset, y_unit)
         response_mean = _mean(y, weights) if intercept else 0.0
     elif family.any_unit:
         response_unit = _power_of_two(_mean(y, weights))
@@ -213,6 +216,17 @@ def regression_data(
         response_unit=response_unit,
         response_mean=response_mean,
     )
+
+
+def _refuse_far_offsets(offset: np.ndarray, y_unit: float) -> None:
+    """Refuse offsets so far from y that squares of what is between them overflow."""
+    with np.errstate(over="ignore"):
+        far = ~(np.abs(offset / y_unit) < 1e100)
+    if far.any():
+        raise ValueError(
+            f"offset holds {offset[far][0]:.3g} (or such a distance from its mean), more than 1e100 times the spread "
+            "of y, to which it is added: check the units of both."
+        )
 
 
 def _power_of_two(size: float) -> float:

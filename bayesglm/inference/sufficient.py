@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bayesglm.inference.moments import EPS, Moments, gather, stack_triangles
-from bayesglm.kernel.gaussian import HEAVY
+from bayesglm.kernel.target import HEAVY
 
 #: Beyond these standard deviations of y, and of coefficients, variances over- or underflow.
 SMALLEST, LARGEST = 1e-153, 5e153
@@ -39,7 +39,7 @@ class Summary:
     y_unit, sigma_unit : float
         They differ where weights are precisions: sigma is the noise of a row of weight 1.
     level : float
-        Of more than `bayesglm.kernel.gaussian.HEAVY` observations the units are those of the noise, not of y: sigma is
+        Of more than `bayesglm.kernel.target.HEAVY` observations the units are those of the noise, not of y: sigma is
         known to so many digits that it must be near 1. The logarithm of their ratio; 0 for fewer observations.
     factor : ndarray of shape (rank, p)
         F with F'F the weighted cross-products of the predictors.

@@ -14,13 +14,13 @@ from bayesglm.kernel._numeric cimport expm1_bend
 from bayesglm.kernel.priors cimport Prior
 from bayesglm.kernel.target cimport Target
 
-from bayesglm.kernel.gaussian import HEAVY
+from bayesglm.kernel.target import HEAVY
 
 
 cdef class CollapsedTarget(Target):
     """Density of (log sigma, log scale), both with a prior on the number itself.
 
-    Of more than `bayesglm.kernel.gaussian.HEAVY` observations a constant is left out.
+    Of more than `bayesglm.kernel.target.HEAVY` observations a constant is left out.
 
     Parameters
     ----------

@@ -274,7 +274,9 @@ cdef class StudentT(RealFamily):
         middle = weighted_median(free, weight)
         spread = 1.4826 * weighted_median(np.abs(free - middle), weight)
         if not spread > 0.0:
-            spread = np.sqrt(np.average((free - middle) ** 2, weights=weight)) or 1.0
+            gaps = free - middle
+            top = float(np.abs(gaps).max()) or 1.0
+            spread = top * np.sqrt(np.average((gaps / top) ** 2, weights=weight)) or 1.0
         return middle, {"sigma": float(spread), **({"df": 5.0} if self.df is None else {})}
 
     def default_aux_priors(self, y, *, weight=None):
@@ -299,7 +301,7 @@ cdef class StudentT(RealFamily):
         from scipy.special import gammaln
         df, sigma = self._df(aux), np.asarray(aux["sigma"])
         constant = gammaln(0.5 * (df + 1.0)) - gammaln(0.5 * df) - 0.5 * np.log(np.pi * df) - np.log(sigma)
-        return constant - 0.5 * (df + 1.0) * np.log1p(((y - eta) / sigma) ** 2 / df)
+        return constant - 0.5 * (df + 1.0) * _log1p_square((y - eta) / sigma, df)
 
     def cdf(self, y, eta, aux, extra=None):
         """Return the probability of a value up to y."""
@@ -323,7 +325,7 @@ cdef class StudentT(RealFamily):
     def deviance(self, y, mean, aux, extra=None):
         """Return (df + 1) log(1 + z²/df)."""
         df = self._df(aux)
-        return (df + 1.0) * np.log1p(((y - mean) / aux["sigma"]) ** 2 / df)
+        return (df + 1.0) * _log1p_square((y - mean) / aux["sigma"], df)
 
 
 cdef class Laplace(RealFamily):
@@ -417,6 +419,13 @@ cdef class Laplace(RealFamily):
     def deviance(self, y, mean, aux, extra=None):
         """Return 2 |y - mean|/scale."""
         return 2.0 * np.abs(y - mean) / aux["scale"]
+
+
+def _log1p_square(z, df):
+    """Return log(1 + z²/df), also where z² overflows."""
+    far = np.abs(z) > 1e150
+    near = np.log1p(np.where(far, 0.0, z) ** 2 / df)
+    return np.where(far, 2.0 * np.log(np.where(far, np.abs(z), 1.0)) - np.log(df), near)
 
 
 def weighted_median(values, weight=None):

@@ -14,5 +14,5 @@ cdef class Poisson(CountFamily):
 cdef class NegativeBinomial(CountFamily):
     cdef public object phi
     cdef double fixed
-    cdef bint estimated
+    cdef bint estimated, large
     cdef const double[::1] counts, times

@@ -7,13 +7,13 @@ density depends on phi and the count alone and is summed over the different coun
 
 import numpy as np
 
-from bayesglm.kernel._special cimport log_rising, log_rising_slope
+from bayesglm.kernel._special cimport log_rising, log_rising_slope, stirling, stirling_slope
 from bayesglm.kernel._vector cimport exp_all, logistic_rows, poisson_rows
 from bayesglm.kernel.family cimport Rows
 from bayesglm.kernel.family import whole_quantile
 from bayesglm.kernel.positive_priors import InverseGamma
 from bayesglm.kernel.priors import is_positive
-from libc.math cimport exp, expm1, fabs, log
+from libc.math cimport exp, expm1, fabs, log, log1p
 
 cdef class CountFamily(Family):
     """What Poisson and negative binomial likelihoods share."""
@@ -58,6 +58,8 @@ cdef class CountFamily(Family):
 
 #: Log likelihoods of this size are computed by what each row is short of its largest, which keeps its digits.
 cdef double LARGE = 1e10
+#: Counts beyond this one have log probabilities that are computed from their distance to the mean.
+MANY = 1e8
 
 
 cdef double poisson_gaps(const Rows* rows, const double* eta, double* score) noexcept nogil:
@@ -80,6 +82,51 @@ cdef double poisson_gaps(const Rows* rows, const double* eta, double* score) noe
     return total
 
 
+cdef double negative_binomial_gap(double y, double d, double phi, double* slope, double* by_phi) noexcept nogil:
+    """Return log p(y | eta) - log p(y | log(y)) for y > 0 at d = eta - log(y); write its derivatives by eta and phi.
+
+    y d - (y + phi) log((mu + phi)/(y + phi)), with the logarithm written about the smaller of y and phi.
+    """
+    cdef double top = y + phi, share = y / top, rest = phi / top, bend, small
+    if phi > y:
+        bend = log1p(share * expm1(d)) if d < 700.0 else d + log(share)
+        small = y * d - top * bend
+    else:
+        bend = log1p(rest * expm1(-d)) if d > -700.0 else log(rest) - d
+        small = -phi * d - top * bend
+        bend += d
+    # mu/(mu + phi) less y/(y + phi), from the side that cannot overflow.
+    if d > 0.0:
+        slope[0] = phi * expm1(-d) / (1.0 + phi / y * exp(-d))
+        by_phi[0] = -bend - slope[0] / phi * share
+    else:
+        slope[0] = -phi * expm1(d) / (exp(d) + phi / y)
+        by_phi[0] = -bend - slope[0] / phi * share
+    return small
+
+
+cdef double negative_binomial_gaps(const Rows* rows, const double* eta, double phi, double* score,
+                                   double* by_phi) noexcept nogil:
+    """Return the sum of `negative_binomial_gap` over the rows; derivatives unless ``score`` is NULL."""
+    cdef Py_ssize_t i
+    cdef double total = 0.0, y, w, slope = 0.0, more = 0.0, u
+    for i in range(rows.n):
+        y = rows.y[i]
+        w = rows.weight[i] if rows.weight != NULL else 1.0
+        if y > 0.0:
+            total += w * negative_binomial_gap(y, eta[i] - log(y), phi, &slope, &more)
+        else:
+            u = eta[i] - log(phi)
+            more = -(u + log1p(exp(-u)) if u > 0.0 else log1p(exp(u)))
+            total += w * phi * more
+            slope = -phi / (1.0 + exp(-u))
+            more -= slope / phi
+        if score != NULL:
+            score[i] = w * slope
+            by_phi[0] += w * more
+    return total
+
+
 cdef class Poisson(CountFamily):
     """Counts whose variance is their mean exp(eta).
 
@@ -98,10 +145,7 @@ cdef class Poisson(CountFamily):
         constant = gammaln(y + 1.0)
         self.large = bool(np.sum(constant if weight is None else weight * constant) > LARGE)
         if self.large:
-            # log(y!) less y log(y) - y, which are as large as each other.
-            safe = np.maximum(y, 1e-300)
-            constant = np.where(y > 1e5, 0.5 * np.log(2.0 * np.pi * safe) + 1.0 / (12.0 * safe),
-                                constant - np.where(y > 0.0, y * np.log(safe) - y, 0.0))
+            constant = _log_factorial_rest(y)
         self.constant = -np.sum(constant if weight is None else weight * constant)
 
     cdef double loglik(self, const Rows* rows, const double* eta, const double* aux, double* score,
@@ -135,7 +179,14 @@ cdef class Poisson(CountFamily):
         y = np.asarray(y, dtype=np.float64)
         valid = (y >= 0.0) & np.isfinite(y)
         safe = np.where(valid, y, 0.0)
-        return np.where(valid, safe * eta - self.inverse_link(eta) - gammaln(safe + 1.0), -np.inf)
+        mean = self.inverse_link(eta)
+        found = safe * eta - mean - gammaln(safe + 1.0)
+        if np.any(safe > MANY):
+            gap = eta - np.log(np.maximum(safe, 1.0))
+            with np.errstate(over="ignore"):
+                apart = safe * (gap - np.expm1(gap)) - _log_factorial_rest(safe)
+            found = np.where((safe > MANY) & (np.abs(gap) < 1.0), apart, found)
+        return np.where(valid, found, -np.inf)
 
     def cdf(self, y, eta, aux, extra=None):
         """Return the probability of at most y."""
@@ -194,12 +245,21 @@ cdef class NegativeBinomial(CountFamily):
         counts, which = np.unique(np.asarray(y, dtype=np.float64), return_inverse=True)
         self.counts = counts
         self.times = np.bincount(which, weights=weight, minlength=len(counts)).astype(np.float64)
-        self.constant = -float(np.asarray(self.times) @ gammaln(counts + 1.0))
+        constants = gammaln(counts + 1.0)
+        self.large = bool(np.asarray(self.times) @ constants > LARGE)
+        if self.large:
+            constants = _log_factorial_rest(counts)
+        self.constant = -float(np.asarray(self.times) @ constants)
 
     cdef double loglik(self, const Rows* rows, const double* eta, const double* aux, double* score,
                        double* d_aux) noexcept nogil:
         cdef Py_ssize_t i
         cdef double phi = aux[0] if self.estimated else self.fixed, soft = 0.0, total, slopes = 0.0
+        if self.large:
+            total = negative_binomial_gaps(rows, eta, phi, score, &soft)
+            if self.estimated and score != NULL:
+                d_aux[0] += soft
+            return total
         total = logistic_rows(rows.n, rows.y, rows.weight, NULL, 1.0, phi, log(phi), eta, score, &soft)
         if self.estimated and score != NULL:
             for i in range(rows.n):
@@ -223,6 +283,13 @@ cdef class NegativeBinomial(CountFamily):
         cdef Py_ssize_t i
         cdef double phi = aux[0] if self.estimated else self.fixed, total = self.constant
         for i in range(self.counts.shape[0]):
+            if self.large:
+                # What log p(y | log(y)) has of phi: counts of 1e15 have logarithms of gamma functions without digits.
+                if self.counts[i] > 0.0:
+                    total += self.times[i] * (stirling(phi) - stirling(phi + self.counts[i]))
+                    if self.estimated:
+                        d_aux[0] += self.times[i] * (stirling_slope(phi) - stirling_slope(phi + self.counts[i]))
+                continue
             total += self.times[i] * log_rising(phi, self.counts[i])
             if self.estimated:
                 d_aux[0] += self.times[i] * log_rising_slope(phi, self.counts[i])
@@ -267,14 +334,21 @@ cdef class NegativeBinomial(CountFamily):
         safe = np.where(valid, y, 0.0)
         u = eta - np.log(phi)
         found = safe * u - (safe + phi) * np.logaddexp(0.0, u) + _log_rising(phi, safe) - gammaln(safe + 1.0)
+        if np.any(safe > MANY):
+            found = np.where(safe > MANY, _large_logpdf(np.maximum(safe, 1.0), eta, phi), found)
         return np.where(valid, found, -np.inf)
 
     def cdf(self, y, eta, aux, extra=None):
         """Return the probability of at most y."""
-        from scipy.special import betainc, expit
+        from scipy.special import betainc, expit, gammainc
         phi = np.asarray(self._phi(aux), dtype=np.float64)
         k = np.floor(y)
         found = betainc(phi, np.maximum(k, 0.0) + 1.0, expit(np.log(phi) - eta))
+        # Of so many the Poisson part of the variance is nothing, and they are gamma distributed as their means are.
+        smooth = (k > 1e10) & (phi < 1e-6 * k) | np.isnan(found)
+        if np.any(smooth):
+            with np.errstate(over="ignore"):
+                found = np.where(smooth, gammainc(phi, np.maximum(k + 0.5, 0.0) * np.exp(np.log(phi) - eta)), found)
         return np.where(k >= 0.0, found, 0.0)
 
     def quantile(self, q, eta, aux, extra=None):
@@ -296,6 +370,30 @@ cdef class NegativeBinomial(CountFamily):
         phi = self._phi(aux)
         with np.errstate(divide="ignore"):
             return 2.0 * (xlogy(y, y) - xlogy(y, mean) - (y + phi) * np.log1p((y - mean) / (mean + phi)))
+
+
+def _log_factorial_rest(y):
+    """Return log(y!) less y log(y) - y, which are as large as each other."""
+    from scipy.special import gammaln
+    safe = np.maximum(y, 1e-300)
+    return np.where(y > 1e5, 0.5 * np.log(2.0 * np.pi * safe) + 1.0 / (12.0 * safe),
+                    gammaln(y + 1.0) - np.where(y > 0.0, y * np.log(safe) - y, 0.0))
+
+
+def _large_logpdf(y, eta, phi):
+    """Return negative binomial log probabilities of arrays of counts y > 0, which may be large."""
+    y, eta, phi = np.broadcast_arrays(y, eta, phi)
+    shape = y.shape
+    cdef const double[::1] a = np.ascontiguousarray(y, dtype=np.float64).reshape(-1)
+    cdef const double[::1] b = np.ascontiguousarray(eta - np.log(y), dtype=np.float64).reshape(-1)
+    cdef const double[::1] c = np.ascontiguousarray(phi, dtype=np.float64).reshape(-1)
+    found = np.empty(a.shape[0])
+    cdef double[::1] out = found
+    cdef double slope = 0.0, by_phi = 0.0
+    cdef Py_ssize_t i
+    for i in range(a.shape[0]):
+        out[i] = negative_binomial_gap(a[i], b[i], c[i], &slope, &by_phi) + stirling(c[i]) - stirling(c[i] + a[i])
+    return found.reshape(shape) - _log_factorial_rest(y)
 
 
 def _log_rising(phi, y):

@@ -6,8 +6,6 @@ from numpy.typing import ArrayLike
 from bayesglm.kernel.priors import Prior
 from bayesglm.kernel.target import Target
 
-HEAVY: float
-
 class ScaleTarget(Target):
     def __init__(
         self,

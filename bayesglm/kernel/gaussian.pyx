@@ -17,11 +17,9 @@ from bayesglm.kernel._numeric cimport dot, expm1_bend
 from bayesglm.kernel.priors cimport Prior
 from bayesglm.kernel.target cimport Target
 
-cdef double LOG_2PI = 1.8378770664093453
+from bayesglm.kernel.target import HEAVY
 
-#: Log densities of more observations than this are larger than their differences by more digits than doubles have to
-#: spare. They are then counted from sigma = 1, which the caller sees to being near their mode.
-HEAVY = 1e8
+cdef double LOG_2PI = 1.8378770664093453
 
 
 cdef class ScaleTarget(Target):
@@ -34,7 +32,8 @@ cdef class ScaleTarget(Target):
     With a_j the precision of the likelihood in z_j at sigma = 1, b_j that of the prior and d_j the
     distance between their means, the coefficients integrate out:
     log p(log sigma | y) = -W log sigma - rss/(2 sigma²) - ½ sum_j [log(w_j + b_j) + d_j² w_j b_j/(w_j + b_j)]
-    + log prior(sigma) + log sigma, with w_j = a_j/sigma². Of more than `HEAVY` observations a constant is left out.
+    + log prior(sigma) + log sigma, with w_j = a_j/sigma². Of more than
+    `bayesglm.kernel.target.HEAVY` observations a constant is left out.
 
     Parameters
     ----------
@@ -272,8 +271,8 @@ cdef class SummaryTarget(Target):
     A coefficient that must be positive enters as v with coef = s log(1 + exp(v)): straight where the data
     push it away from zero, exponential where they push it towards zero (where its posterior becomes a
     logistic distribution of v). The logarithm would turn the former into a cliff. The intercept is that of the
-    centred predictors; its prior speaks of ``intercept - shift @ coef``. Of more than `HEAVY` observations a constant
-    is left out.
+    centred predictors; its prior speaks of ``intercept - shift @ coef``. Of more than
+    `bayesglm.kernel.target.HEAVY` observations a constant is left out.
 
     Parameters
     ----------

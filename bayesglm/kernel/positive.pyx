@@ -10,6 +10,10 @@ from scipy.special.cython_special cimport gammaln, psi
 
 from bayesglm.kernel.positive_priors import InverseGamma
 
+cdef double LOG_2PI = 1.8378770664093453
+#: Beta distributions both of whose shapes are larger are all but normal, and doubles cannot tell them by other means.
+NARROW = 1e11
+
 
 cdef class PositiveFamily(Family):
     """What these likelihoods share."""
@@ -211,7 +215,7 @@ cdef class InverseGaussian(PositiveFamily):
         shape, y = np.asarray(aux["shape"], dtype=np.float64), np.asarray(y, dtype=np.float64)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             inverse = np.exp(-np.asarray(eta))
-            root = np.sqrt(shape / y)
+            root = np.sqrt(shape) / np.sqrt(y)
             low, high = root * (y * inverse - 1.0), root * (y * inverse + 1.0)
             # exp(2 shape/mean) ndtr(-high) with low² = high² - 4 shape/mean: no large numbers cancel.
             found = ndtr(low) + 0.5 * np.exp(-0.5 * low * low) * erfcx(high * np.sqrt(0.5))
@@ -242,7 +246,7 @@ cdef class InverseGaussian(PositiveFamily):
         The smaller root is written without a difference, which loses all digits where the mean is far above the shape.
         """
         eta, shape = np.broadcast_arrays(np.asarray(eta, dtype=np.float64), aux["shape"])
-        half = rng.standard_normal(eta.shape) ** 2 / (2.0 * shape)
+        half = 0.5 * rng.standard_normal(eta.shape) ** 2 / shape
         inverse = np.exp(np.minimum(-eta, 690.0))
         with np.errstate(divide="ignore", over="ignore"):
             root = 1.0 / (inverse + half + np.sqrt(half * (half + 2.0 * inverse)))
@@ -359,19 +363,51 @@ cdef class Beta(PositiveFamily):
         from scipy.special import betaln
         a, b = self._shapes(eta, aux)
         y = np.asarray(y, dtype=np.float64)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             found = (a - 1.0) * np.log(y) + (b - 1.0) * np.log1p(-y) - betaln(a, b)
+            narrow = np.minimum(a, b) > 1e5
+            if np.any(narrow):
+                # Terms of the size of the precision would cancel: the distance from the mean, and Stirling's series.
+                mean, rest, gap = a / (a + b), b / (a + b), y - a / (a + b)
+                far = a * np.log1p(gap / mean) + b * np.log1p(-gap / rest)
+                normal = 0.5 * (np.log(a) - np.log1p(a / b) - LOG_2PI) - np.log(y) - np.log1p(-y)
+                normal += (1.0 / (a + b) - 1.0 / a - 1.0 / b) / 12.0
+                found = np.where(narrow, normal + far, found)
         return np.where((y > 0.0) & (y < 1.0), found, -np.inf)
 
     def cdf(self, y, eta, aux, extra=None):
         """Return the probability of a value up to y."""
-        from scipy.special import betainc
-        return betainc(*self._shapes(eta, aux), np.clip(y, 0.0, 1.0))
+        from scipy.special import betainc, ndtr
+        a, b = self._shapes(eta, aux)
+        y = np.clip(y, 0.0, 1.0)
+        narrow = np.minimum(a, b) > NARROW
+        if not np.any(narrow):
+            return betainc(a, b, y)
+        # The Edgeworth series to its second term, of which the next is below 1e-11 (Boost's returns NaN near 1e17).
+        mean, sd, skew = self._moments(a, b)
+        with np.errstate(over="ignore"):
+            z = np.clip((y - mean) / sd, -40.0, 40.0)
+        series = ndtr(z) - np.exp(-0.5 * z * z) * skew * (z * z - 1.0) / (6.0 * np.sqrt(2.0 * np.pi))
+        a, b = np.where(narrow, 1.0, a), np.where(narrow, 1.0, b)
+        return np.where(narrow, np.clip(series, 0.0, 1.0), betainc(a, b, y))
 
     def quantile(self, q, eta, aux, extra=None):
         """Return the value with cdf q."""
-        from scipy.special import betaincinv
-        return betaincinv(*self._shapes(eta, aux), q)
+        from scipy.special import betaincinv, ndtri
+        a, b = self._shapes(eta, aux)
+        narrow = np.minimum(a, b) > NARROW
+        if not np.any(narrow):
+            return betaincinv(a, b, q)
+        mean, sd, skew = self._moments(a, b)
+        z = ndtri(q)
+        with np.errstate(invalid="ignore"):
+            series = np.clip(mean + sd * (z + np.where(np.isfinite(z), skew * (z * z - 1.0) / 6.0, 0.0)), 0.0, 1.0)
+        return np.where(narrow, series, betaincinv(np.where(narrow, 1.0, a), np.where(narrow, 1.0, b), q))
+
+    def _moments(self, a, b):
+        """Return mean, standard deviation and skewness of beta distributions of large shapes."""
+        share, rest = a / (a + b), b / (a + b)
+        return share, np.sqrt(share * rest / (a + b)), 2.0 * (rest - share) / np.sqrt((a + b) * share * rest)
 
     def draw(self, rng, eta, aux, extra=None):
         """Draw shares."""

@@ -13,7 +13,6 @@ import numpy as np
 
 from libc.math cimport fabs, log1p
 
-
 #: The largest double.
 LARGEST = float(np.finfo(np.float64).max)
 
@@ -110,8 +109,8 @@ cdef class Prior:
         if not np.all(scale > 0):
             raise ValueError(f"{name}: scale must be positive; got {_show(scale[scale <= 0][0])} in {self}.")
         if self.autoscale:
-            loc = loc + shift
-            scale = scale * unit
+            with np.errstate(over="ignore", invalid="ignore"):  # refused below
+                loc, scale = loc + shift, scale * unit
         beyond = ~((scale >= 1.0 / LARGEST) & (scale <= LARGEST) & np.isfinite(loc))
         if np.any(beyond):
             raise ValueError(f"{name}: the scale of {self} is {_show(scale[beyond][0])} in the units of the data, "
@@ -210,7 +209,8 @@ cdef class Prior:
 
     def _logpdf(self, x):
         """Log density before anything is cut off."""
-        return self.distribution().logpdf(x)
+        with np.errstate(over="ignore"):  # far out
+            return self.distribution().logpdf(x)
 
     def draw(self, rng, size):
         """Draw from a bound prior: array of shape (size, n) from the `numpy.random.Generator` ``rng``."""

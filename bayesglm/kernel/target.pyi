@@ -4,6 +4,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+HEAVY: float
+
 class Target:
     @property
     def dim(self) -> int: ...

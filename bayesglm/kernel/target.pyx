@@ -10,6 +10,10 @@ from libc.math cimport NAN
 from libc.string cimport memcpy
 from scipy.linalg.cython_blas cimport dgemv
 
+#: Log densities of more observations than this are larger than their differences by more digits than doubles have to
+#: spare. They are then counted from sigma = 1, which whoever makes the target sees to being near their mode.
+HEAVY = 1e8
+
 
 cdef class Target:
     """A log density with gradient on R^dim.

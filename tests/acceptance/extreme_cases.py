@@ -167,7 +167,7 @@ def _() -> Case:
 def _() -> Case:
     # y does not vary with the third column, of which rounding leaves 1e-4.
     X, y = correlated(1e-10, noise=1e-5)
-    return Case(X + [0.0, 0.0, 1e12], y + X[:, 2])
+    return Case(X + np.array([0.0, 0.0, 1e12]), y + X[:, 2])
 
 
 @case("correlation: 1 - 1e-12 at offset 1e12")

@@ -238,6 +238,12 @@ for _family in ("gamma", "inverse_gaussian", "student_t", "laplace", "gaussian")
     for _power in (-150, 150):
         CASES[f"{_family}, y times 1e{_power}"] = _case(_family, 1e12 * Z, RESPONSES[_family] * 10.0**_power)
 CASES |= {
+    "counts to 1e15, overdispersed": _case(
+        "negative_binomial", Z, np.rint(1e15 * np.exp(0.5 * Z) * np.random.default_rng(8).gamma(2.0, 0.5, N))
+    ),
+    "counts from 0 to 1e15": _case(
+        "negative_binomial", Z, np.rint(10.0 ** np.random.default_rng(9).uniform(-1.0, 15.0, N))
+    ),
     "counts to 1e15": _case("poisson", Z, np.rint(1e15 * np.exp(1e-8 * Z) + 3e7 * RNG.normal(size=N))),
     "exposures to 1e300": _case("poisson", Z, exposure=1e300 * np.exp(RNG.normal(size=N))),
     "one count, offset 1e8": _case("poisson", None, [3.0], offset=1e8),
