@@ -17,8 +17,8 @@ from bayesglm.kernel.collapsed import CollapsedTarget
 from bayesglm.kernel.sparse_priors import LearnedNormal
 from bayesglm.kernel.target import AffineTarget
 
-#: The least noise that is told from none, in units of sd(y).
-RESOLUTION = 1e-8
+#: The least noise that is told from none, in units of sd(y), and where to look for it without residuals.
+RESOLUTION, USUAL = 1e-15, 1e-8
 #: Step of differences in the logarithms of scales.
 DIFFERENCE = 1e-4
 
@@ -75,7 +75,8 @@ class Collapsed:
             np.sqrt(1.0 / self.precision) if self.precision > 0.0 else np.inf,
         )
         free = max(summary.weight - rank - summary.intercept, 1.0)
-        start = np.array([0.5 * np.log(rss / free), 0.0])
+        spread = np.sqrt(rss / free) if summary.rss > 0.0 else USUAL * np.exp(-summary.level)
+        start = np.array([np.log(spread), 0.0])
         fit = fit_laplace(inner, start, lambda q: _curvature(inner, q))
         self.target = AffineTarget(inner, fit.mode, fit.factor)
 

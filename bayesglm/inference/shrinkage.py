@@ -16,8 +16,8 @@ from bayesglm.kernel.target import AffineTarget
 #: Coefficients this many standard errors from zero start where the data put them, the others at zero.
 CLEAR = 3.0
 #: The least noise that is told from none, in units of sd(y): coordinates count coefficients in standard errors, and
-#: doubles have to hold both.
-RESOLUTION = 1e-8
+#: doubles have to hold both. Where their prior goes with sigma chains fail from 1e-6 on, and say so.
+RESOLUTION = 1e-13
 #: A guess at the posterior standard deviation of the logarithms of scales.
 WIDTH_OF_HYPER = 0.5
 

@@ -10,6 +10,7 @@ starts something. Without strict mode a formula is code, and is only parsed. A f
 
 from __future__ import annotations
 
+import encodings.unicode_escape  # noqa: F401  (the parser reads some f-strings with it)
 import sys
 import warnings
 from collections import Counter

@@ -170,7 +170,7 @@ def bend_json(data: Any, text: bytes) -> bytes:
             elif kind == 3 and isinstance(inner[key], str):
                 inner[key] = inner[key][: data.ConsumeIntInRange(0, 5)] + data.ConsumeUnicodeNoSurrogates(4)
             else:
-                inner[key] = data.PickValueInList(ODD)
+                inner[key] = copy.deepcopy(data.PickValueInList(ODD))
             break
     return json.dumps(tree).encode()
 
