@@ -20,7 +20,7 @@ from bayesglm.inference.posterior import JointPosterior, Posterior
 from bayesglm.inference.prior_set import PriorSet, resolve
 from bayesglm.inference.route import Route
 from bayesglm.inference.sampling import Settings, seed_sequence
-from bayesglm.inference.sufficient import Summary, summaries
+from bayesglm.inference.sufficient import OutOfRangeError, Summary, summaries
 from bayesglm.parallel import one_blas_thread
 from bayesglm.posterior_access import PosteriorAccess
 from bayesglm.predictor import PosteriorPredictor
@@ -36,6 +36,7 @@ from bayesglm.validation import (
     constant_response,
     not_identified,
     raise_not_finite,
+    raise_out_of_range,
     response_names,
 )
 
@@ -294,8 +295,10 @@ class BayesianRegressor(CallbackSupportMixin, Fitting, PosteriorPredictor, Poste
         with one_blas_thread():
             try:
                 found = summaries(moments, intercept=intercept, precision=self.weights_type == "precision")
-            except FloatingPointError:
-                raise_not_finite(np.zeros((0, 0)), np.zeros(0), ())
+            except OutOfRangeError as error:
+                name = f"y[{self._responses[error.response]!r}]" if self._shape else "y"
+                column = None if error.column is None else self._features[error.column]
+                raise_out_of_range(name, column)
             for j, summary in enumerate(found):
                 # The first response gets the draws that it would get alone.
                 own = seeds

@@ -178,16 +178,18 @@ class PosteriorPredictor(RegressorMixin):
         """
         check_is_fitted(self)
         if self._design is None and y is not None:
-            return super().score(X, y, sample_weight)
+            with np.errstate(over="ignore", invalid="ignore"):
+                found = super().score(X, y, sample_weight)
+            if np.isfinite(found) or len(y) < 2:
+                return found
+            fitted = np.asarray(self.predict(X))
+            weights = check_weights(sample_weight, len(fitted))
+            return _r2(np.asarray(y, dtype=np.float64).reshape(fitted.shape), fitted, weights)
         rows, observed = self._rows_and_response(X, y)
         fitted = self._line(rows).reshape(observed.shape)
         kept = np.all(np.isfinite(observed), axis=1) & np.all(np.isfinite(fitted), axis=1)
         weights = check_weights(sample_weight, len(kept))
-        from sklearn.metrics import r2_score
-
-        return float(
-            r2_score(observed[kept], fitted[kept], sample_weight=None if weights is None else weights[kept])
-        )
+        return _r2(observed[kept], fitted[kept], None if weights is None else weights[kept])
 
     # -- inside --------------------------------------------------------------------------------------
 
@@ -219,6 +221,15 @@ class PosteriorPredictor(RegressorMixin):
     def _rows_and_response(self, X: Any, y: Any) -> tuple[Any, np.ndarray]:
         """Return design matrix and responses (n, k) of X, the latter from the formula if y is None."""
         return read_rows_and_response(self, X, y)
+
+
+def _r2(observed: np.ndarray, fitted: np.ndarray, weights: np.ndarray | None) -> float:
+    """Return R² of numbers whose squares may be no doubles: it is that of any multiple of both."""
+    from sklearn.metrics import r2_score
+
+    largest = max(np.abs(values).max(initial=0.0) for values in (observed, fitted))
+    unit = 2.0 ** np.floor(np.log2(largest)) if 1e100 < largest < np.inf else 1.0
+    return float(r2_score(observed / unit, fitted / unit, sample_weight=weights))
 
 
 def read_rows(estimator: Any, X: Any) -> Any:

@@ -164,7 +164,9 @@ def _moments(posterior: Posterior, tails: np.ndarray) -> tuple[np.ndarray, np.nd
     stacked = posterior.stacked()
     with np.errstate(over="ignore", invalid="ignore"):
         ends = np.quantile(stacked.reshape(len(stacked), -1), tails, axis=1).T
-        mean, sd = stacked.mean(axis=(1, 2)), stacked.std(axis=(1, 2))
+        # In a unit of its own, since the square of a draw of 1e160 is none.
+        unit = np.ldexp(1.0, np.frexp(np.abs(stacked[:, 0, 0]))[1])[:, np.newaxis, np.newaxis]
+        mean, sd = stacked.mean(axis=(1, 2)), (stacked / unit).std(axis=(1, 2)) * unit[:, 0, 0]
     # Draws are numbers or, as odds ratios, infinite; between infinities NumPy says NaN.
     return mean, np.where(np.isnan(sd), np.inf, sd), np.where(np.isnan(ends), np.inf, ends)
 

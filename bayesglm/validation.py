@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from scipy import sparse
@@ -344,6 +344,18 @@ def raise_not_finite(X: Any, y: np.ndarray, columns: tuple[str, ...], overflow: 
         raise ValueError(
             "X or y holds numbers so large or small that their squares overflow; divide them by a constant."
         )
+
+
+def raise_out_of_range(response: str, column: str | None) -> NoReturn:
+    """Say which response, or which column beside it, has squares that are no doubles."""
+    if column is None:
+        raise ValueError(
+            f"{response} holds numbers so large or small that their squares overflow; divide y by a constant."
+        )
+    raise ValueError(
+        f"{response} and column {column!r} hold numbers so large or small that their squares overflow; divide them by "
+        "a constant, since the squares of the coefficient do."
+    )
 
 
 def is_complex(values: Any) -> bool:

@@ -15,7 +15,8 @@ class ExactPosterior:
     """The posterior of a Gaussian model with Gaussian priors, on the user's scale.
 
     Given sigma everything is normal; sigma is integrated by quadrature. It is a
-    `bayesglm.prediction.MixtureSource`.
+    `bayesglm.prediction.MixtureSource`. Whatever is squared is squared in standardised units: a y of 1e150 has
+    standard deviations that are doubles, and variances that hardly are.
 
     Parameters
     ----------
@@ -43,7 +44,9 @@ class ExactPosterior:
         self._sigma_unit = summary.sigma_unit
         self._basis = conditional.basis
         self._weights = grid.weights
-        self._sigma = np.exp(grid.nodes) * summary.sigma_unit
+        sigma = np.exp(grid.nodes)
+        per_y = summary.sigma_unit / summary.y_unit
+        self._noise_sds = sigma * per_y  # at the nodes, in units of y's
         self._z_mean, self._z_variance = conditional.conditional(grid.nodes)
 
         # Averages over sigma. Variances given sigma grow with sigma² where the prior is flat, so they
@@ -58,32 +61,33 @@ class ExactPosterior:
         variance[flat] += beyond / conditional.data_precision[flat]
         self._covariance[np.diag_indices(len(variance))] += variance
         self._endless = np.zeros(len(variance), bool) if finite else flat
-        self._noise = grid.mean(self._sigma**2) + beyond * summary.sigma_unit**2 if finite else np.inf
+        self._noise_sd = float(np.sqrt(grid.mean(sigma**2) + beyond)) * per_y if finite else np.inf
 
-        rows = self._parameter_rows()
-        self.magnitude = np.append(np.abs(rows) @ np.abs(self._mean_z), 0.0)
+        rows, units = self._parameter_rows()
+        self.magnitude = np.append(np.abs(rows) @ np.abs(self._mean_z) * units, 0.0)
         self.magnitude[: int(summary.intercept)] += abs(self._y_shift)
-        centre = rows @ self._mean_z
-        sd = self._sd(rows)
+        centre = rows @ self._mean_z * units
+        sd = self._sd(rows) * units
         self.mean: dict[str, np.ndarray | float] = {}
         self.sd: dict[str, np.ndarray | float] = {}
         if summary.intercept:
             self.mean["Intercept"] = float(centre[0] + self._y_shift)
             self.sd["Intercept"] = float(sd[0])
         self.mean["coef"], self.sd["coef"] = centre[summary.intercept :], sd[summary.intercept :]
-        mean = float(grid.mean(self._sigma)) + grid.beyond(1.0) * summary.sigma_unit
-        spread_of_sigma = (
-            grid.mean((self._sigma - mean) ** 2) + beyond * summary.sigma_unit**2 if finite else np.inf
-        )
-        self.mean["sigma"], self.sd["sigma"] = mean, float(np.sqrt(spread_of_sigma))
+        mean = float(grid.mean(sigma)) + grid.beyond(1.0)
+        spread_of_sigma = grid.mean((sigma - mean) ** 2) + beyond if finite else np.inf
+        self.mean["sigma"] = mean * summary.sigma_unit
+        self.sd["sigma"] = float(np.sqrt(spread_of_sigma)) * summary.sigma_unit
         self._log_density = conditional.marginal.log_marginal
         self._grid = grid
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # Version 0.1.0 knew weights as frequencies only, and nothing of what rounding takes from means.
-        self.__dict__.update(
-            {"_sigma_unit": state["_y_unit"], "_x_remainder": np.zeros_like(state["_x_shift"]), **state}
-        )
+        state = {"_sigma_unit": state["_y_unit"], "_x_remainder": np.zeros_like(state["_x_shift"]), **state}
+        if "_noise" in state:  # and squared in the user's units
+            state["_noise_sds"] = state.pop("_sigma") / state["_y_unit"]
+            state["_noise_sd"] = float(np.sqrt(state.pop("_noise"))) / state["_y_unit"]
+        self.__dict__.update(state)
 
     @property
     def n_components(self) -> int:
@@ -93,21 +97,27 @@ class ExactPosterior:
     def components(self, X: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return weights (K,), means (m, K) and sds (m, K) of the rows' predictive distributions."""
         means, variance = self._mixture(self._rows(X))
+        means *= self._y_unit
         means += self._y_shift
         if kind == "response":
-            variance += self._sigma**2
-        return self._weights, means, np.sqrt(variance)
+            variance += self._noise_sds**2
+        sds = np.sqrt(variance, out=variance)
+        sds *= self._y_unit
+        return self._weights, means, sds
 
     def moments(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and standard deviation of a new observation for every row of X, shape (m, p)."""
         rows = self._rows(X)
-        return rows @ self._mean_z + self._y_shift, np.sqrt(self._sd(rows) ** 2 + self._noise)
+        mean = (rows @ self._mean_z) * self._y_unit + self._y_shift
+        return mean, np.hypot(self._sd(rows), self._noise_sd) * self._y_unit
 
     def parameter_components(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the mixtures of (Intercept, coef) as weights (K,), means (k, K), sds (k, K)."""
-        means, variance = self._mixture(self._parameter_rows())
+        rows, units = self._parameter_rows()
+        means, variance = self._mixture(rows)
+        means *= units[:, np.newaxis]
         means[: int(self._intercept)] += self._y_shift
-        return self._weights, means, np.sqrt(variance)
+        return self._weights, means, np.sqrt(variance) * units[:, np.newaxis]
 
     def sigma_quantile(self, q: np.ndarray) -> np.ndarray:
         """Return quantiles of sigma, free of Monte Carlo error."""
@@ -115,7 +125,7 @@ class ExactPosterior:
         return np.exp(cumulative.quantile(q)) * self._sigma_unit
 
     def _rows(self, X: np.ndarray) -> np.ndarray:
-        """Return the rows of X as functionals of z, shape (m, k)."""
+        """Return the rows of X as functionals of z, shape (m, k), in units of y's."""
         rows = X - self._x_shift
         if self._x_remainder.any():
             rows -= self._x_remainder
@@ -123,17 +133,16 @@ class ExactPosterior:
         rows = rows @ self._basis[int(self._intercept) :]
         if self._intercept:
             rows += self._basis[0]
-        rows *= self._y_unit
         return rows
 
-    def _parameter_rows(self) -> np.ndarray:
-        """Return (intercept at zero, coefficients) as functionals of z, shape (k, k)."""
+    def _parameter_rows(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return (intercept at zero, coefficients) as functionals of z, shape (k, k), and their units."""
         first = int(self._intercept)
-        rows = self._basis * self._y_unit
-        rows[first:] /= self._x_unit[:, np.newaxis]
+        rows, units = self._basis.copy(), np.full(len(self._basis), self._y_unit)
+        units[first:] /= self._x_unit
         if first:
-            rows[0] -= self._x_shift @ rows[1:]
-        return rows
+            rows[0] -= (self._x_shift / self._x_unit) @ rows[1:]
+        return rows, units
 
     def _mixture(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return rows @ self._z_mean.T, rows**2 @ self._z_variance.T

@@ -14,6 +14,21 @@ from bayesglm.kernel.target import HEAVY
 SMALLEST, LARGEST = 1e-153, 5e153
 
 
+class OutOfRangeError(FloatingPointError):
+    """Variances of a response, or of a coefficient, are beyond the range of doubles.
+
+    Attributes
+    ----------
+    response : int
+    column : int or None
+        Of X, whose coefficient it is; None if it is the response by itself.
+    """
+
+    def __init__(self, response: int, column: int | None):
+        super().__init__("variances of y or of the coefficients are beyond the range of doubles")
+        self.response, self.column = response, column
+
+
 @dataclass(frozen=True)
 class Summary:
     """The data of one response, in standardised units.
@@ -115,7 +130,7 @@ def summaries(moments: Moments, *, intercept: bool = True, precision: bool = Fal
 
     Raises
     ------
-    FloatingPointError
+    OutOfRangeError
         If variances would overflow.
     """
     p = len(moments.factor)
@@ -175,8 +190,11 @@ def summaries(moments: Moments, *, intercept: bool = True, precision: bool = Fal
         part = noise if level else 1.0
         with np.errstate(over="ignore"):
             ratio = unit[p + j] / unit[:p]
-        if not SMALLEST < unit[p + j] < LARGEST or np.any((ratio < SMALLEST) | (ratio > LARGEST)):
-            raise FloatingPointError("variances of y or of the coefficients are beyond the range of doubles")
+        if not SMALLEST < unit[p + j] < LARGEST:
+            raise OutOfRangeError(j, None)
+        beyond = np.flatnonzero((ratio < SMALLEST) | (ratio > LARGEST))
+        if beyond.size:
+            raise OutOfRangeError(j, int(beyond[0]))
         found.append(
             Summary(
                 n_rows=moments.n_rows,

@@ -98,10 +98,9 @@ cdef double negative_binomial_gap(double y, double d, double phi, double* slope,
     # mu/(mu + phi) less y/(y + phi), from the side that cannot overflow.
     if d > 0.0:
         slope[0] = phi * expm1(-d) / (1.0 + phi / y * exp(-d))
-        by_phi[0] = -bend - slope[0] / phi * share
     else:
         slope[0] = -phi * expm1(d) / (exp(d) + phi / y)
-        by_phi[0] = -bend - slope[0] / phi * share
+    by_phi[0] = -bend - slope[0] / phi
     return small
 
 
@@ -207,7 +206,11 @@ cdef class Poisson(CountFamily):
         """Return 2 (y log(y/mean) - y + mean)."""
         from scipy.special import xlogy
         with np.errstate(divide="ignore"):
-            return 2.0 * (xlogy(y, y) - xlogy(y, mean) - y + mean)
+            found = 2.0 * (xlogy(y, y) - xlogy(y, mean) - y + mean)
+            if np.any(np.asarray(y) > MANY):
+                gap = np.log(mean) - np.log(np.maximum(y, 1.0))
+                found = np.where(np.asarray(y) > MANY, 2.0 * y * (np.expm1(gap) - gap), found)
+        return found
 
 
 cdef class NegativeBinomial(CountFamily):
@@ -335,7 +338,8 @@ cdef class NegativeBinomial(CountFamily):
         u = eta - np.log(phi)
         found = safe * u - (safe + phi) * np.logaddexp(0.0, u) + _log_rising(phi, safe) - gammaln(safe + 1.0)
         if np.any(safe > MANY):
-            found = np.where(safe > MANY, _large_logpdf(np.maximum(safe, 1.0), eta, phi), found)
+            apart, at_best = _gaps(np.maximum(safe, 1.0), eta, phi)
+            found = np.where(safe > MANY, apart + (at_best - _log_factorial_rest(safe)), found)
         return np.where(valid, found, -np.inf)
 
     def cdf(self, y, eta, aux, extra=None):
@@ -369,7 +373,11 @@ cdef class NegativeBinomial(CountFamily):
         from scipy.special import xlogy
         phi = self._phi(aux)
         with np.errstate(divide="ignore"):
-            return 2.0 * (xlogy(y, y) - xlogy(y, mean) - (y + phi) * np.log1p((y - mean) / (mean + phi)))
+            found = 2.0 * (xlogy(y, y) - xlogy(y, mean) - (y + phi) * np.log1p((y - mean) / (mean + phi)))
+            if np.any(np.asarray(y) > MANY):
+                apart = _gaps(np.maximum(y, 1.0), np.log(mean), phi)[0]
+                found = np.where(np.asarray(y) > MANY, -2.0 * apart, found)
+        return found
 
 
 def _log_factorial_rest(y):
@@ -380,20 +388,22 @@ def _log_factorial_rest(y):
                     gammaln(y + 1.0) - np.where(y > 0.0, y * np.log(safe) - y, 0.0))
 
 
-def _large_logpdf(y, eta, phi):
-    """Return negative binomial log probabilities of arrays of counts y > 0, which may be large."""
+def _gaps(y, eta, phi):
+    """Return how far log probabilities of counts y > 0 are below those at the mean y, and what these have of phi."""
     y, eta, phi = np.broadcast_arrays(y, eta, phi)
     shape = y.shape
     cdef const double[::1] a = np.ascontiguousarray(y, dtype=np.float64).reshape(-1)
     cdef const double[::1] b = np.ascontiguousarray(eta - np.log(y), dtype=np.float64).reshape(-1)
     cdef const double[::1] c = np.ascontiguousarray(phi, dtype=np.float64).reshape(-1)
-    found = np.empty(a.shape[0])
-    cdef double[::1] out = found
+    apart, at_best = np.empty(a.shape[0]), np.empty(a.shape[0])
+    cdef double[::1] first = apart
+    cdef double[::1] second = at_best
     cdef double slope = 0.0, by_phi = 0.0
     cdef Py_ssize_t i
     for i in range(a.shape[0]):
-        out[i] = negative_binomial_gap(a[i], b[i], c[i], &slope, &by_phi) + stirling(c[i]) - stirling(c[i] + a[i])
-    return found.reshape(shape) - _log_factorial_rest(y)
+        first[i] = negative_binomial_gap(a[i], b[i], c[i], &slope, &by_phi)
+        second[i] = stirling(c[i]) - stirling(c[i] + a[i])
+    return apart.reshape(shape), at_best.reshape(shape)
 
 
 def _log_rising(phi, y):
