@@ -1,4 +1,4 @@
-"""Fits so good that noise is a billionth of y: its size must be found by every route, or a warning say that it is not."""
+"""Fits so good that noise is a billionth of y: every route finds its size, or a warning says that it does not."""
 
 import warnings
 

@@ -17,5 +17,5 @@ def options(text: str | None, argv: list[str]) -> list[str]:
         "-max_len=4096",
         "-rss_limit_mb=4096",
     ]
-    found += ["-print_final_stats=1", "-timeout=60", "-len_control=20"]
+    found += ["-print_final_stats=1", "-timeout=60", "-len_control=0"]
     return found + ([given.corpus] if given.corpus else [])
