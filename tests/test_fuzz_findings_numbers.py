@@ -89,6 +89,12 @@ def test_t_densities_far_out_are_finite():
     assert np.diff(found)[0] == pytest.approx(-4.0 * 140.0 * np.log(10.0), rel=1e-12)
 
 
+def test_priors_of_many_numbers_are_shown_in_one_line():
+    shown = repr(Normal(np.geomspace(1e-300, 1e300, 9), np.geomspace(1e-200, 1e200, 9)))
+    assert "..." in shown
+    assert "\n" not in shown
+
+
 def test_priors_far_out_have_no_density():
     assert Normal(0, 1).bind([0]).logpdf(np.array([1e200])) == -np.inf
 

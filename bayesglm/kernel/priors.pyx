@@ -231,8 +231,8 @@ def _rebuild(cls, params, bound):
 
 
 def _show(value):
-    return f"{value:.4g}" if isinstance(value, float) else np.array2string(value, precision=4, threshold=6) \
-        if isinstance(value, np.ndarray) else repr(value)
+    return f"{value:.4g}" if isinstance(value, float) else np.array2string(
+        value, precision=4, threshold=6, max_line_width=10**6) if isinstance(value, np.ndarray) else repr(value)
 
 
 def _broadcast(value, n, parameter, name, prior):
