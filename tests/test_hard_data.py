@@ -41,7 +41,7 @@ CASES = {
     "overdispersed counts of 100,000": (negative_binomial(), X, RNG.poisson(1e5 * RNG.gamma(5.0, 0.2, N))),
     "all zero": (poisson(), X, np.zeros(N)),
     "all zero, negative binomial": (negative_binomial(), X, np.zeros(N)),
-    "one event in ten thousand": (logistic(draws=300), RNG.normal(size=(20_000, 1)), np.arange(20_000) < 2),
+    "one event in ten thousand": (logistic(draws=1000), RNG.normal(size=(20_000, 1)), np.arange(20_000) < 2),
     "collinear": (logistic(), np.column_stack([X, X.sum(axis=1)]), RNG.random(N) < 0.5),
     "badly scaled": (logistic(), X * [1e8, 1e-9] + [1e9, 0.0], RNG.random(N) < 0.5),
     "a constant column": (logistic(), np.column_stack([X, np.full(N, 7.0)]), RNG.random(N) < 0.5),

@@ -231,7 +231,8 @@ cdef class RegressionTarget(Target):
                 self.predict(b, &rows)
                 self.family.curvature(&rows, &self._eta[0], &self._aux[0], &curvature[0])
                 x = self.design.dense(b, &scratch[0])
-                memcpy(&plain[first * BLOCK], x, p * BLOCK * sizeof(double))
+                if p:
+                    memcpy(&plain[first * BLOCK], x, p * BLOCK * sizeof(double))
                 for k in range(K):
                     for l in range(k, K):
                         for j in range(width):
