@@ -61,7 +61,7 @@ def together(draws: dict[str, np.ndarray]) -> np.ndarray:
     return np.moveaxis(np.concatenate(found, axis=2), 2, 0)
 
 
-def standard_scores(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def standard_scores(first: np.ndarray, second: np.ndarray, limit: float = 0.0175) -> np.ndarray:
     """Return by how many Monte Carlo errors two sets of draws differ in place and in width, shape (2, parameters).
 
     Draws have the shape (parameters, chains, draws). What is compared are means of bounded functions, so that heavy
@@ -75,5 +75,5 @@ def standard_scores(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     for a, b in (place, [np.abs(values) for values in place]):
         error = np.hypot(diagnose(a, 1).mcse_mean, diagnose(b, 1).mcse_mean)
         gap = b.mean(axis=(1, 2)) - a.mean(axis=(1, 2))
-        found.append(np.where(error < 0.0175, gap / error, np.inf))
+        found.append(np.where(error < limit, gap / error, np.inf))
     return np.array(found)
