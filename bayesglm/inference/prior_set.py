@@ -175,6 +175,8 @@ class PriorSet:
             if not len(prior.bound[1]) or isinstance(prior, Flat):
                 continue
             widths, distances = prior.bound[2] / scale, np.abs(prior.bound[1] - shift) / scale
+            if isinstance(prior, SparsePrior):  # the second array is a factor of sigma there, no place
+                distances = np.zeros(1)
             if widths.min() < 1e-50 or max(widths.max(), distances.max()) > 1e50:
                 constant = isinstance(units, Summary) and units.y_sd == 0.0
                 if constant and not 1e-50 < abs(units.y_mean) < 1e50:
