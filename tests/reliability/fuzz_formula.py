@@ -223,7 +223,10 @@ def read(text: str) -> bool:
     expect(np.all(np.isfinite(data.X)), "a matrix holds what is not finite")
     expect(again.shape == (len(FRAME), data.X.shape[1]), "new rows have another width")
     kept = np.all(np.isfinite(again), axis=1)
-    if text.rpartition("~")[0].strip() in ("", "y"):  # a response that is missing, or none, drops rows as well
+    if text.rpartition("~")[0].strip() in (
+        "",
+        "y",
+    ):  # a response that is missing, or none, drops rows as well
         expect(kept.sum() == len(data.X), "new rows have other missing values")
         expect(np.array_equal(again[kept], data.X), "the same rows give other numbers")
     return True
