@@ -167,7 +167,9 @@ class BayesianLogisticRegression(ClassifierMixin, FamilyModel):
             Of the second of two classes against the first; of more classes each against the first.
         """
         logs = self.predict_log_proba(X, offset=offset)
-        odds = logs - logs[:, :1]
+        with np.errstate(invalid="ignore"):
+            odds = logs - logs[:, :1]
+        odds[logs == logs[:, :1]] = 0.0  # both may be minus infinity
         return odds[:, 1] if len(self.classes_) == 2 else odds
 
     @of_one_fit

@@ -217,7 +217,7 @@ class FamilyPredictor(RegressorMixin, FamilyRows):
         elif family.link == "log" and offset is not None:
             size = np.exp(offset[kept])
         null = size * ((w @ y_) / (w @ size))
-        aux = {name: float(values.mean()) for name, values in source.aux.items()}
+        aux = {name: float((values / len(values)).sum()) for name, values in source.aux.items()}
         with np.errstate(over="ignore", invalid="ignore"):
             left = w @ family.deviance(y_, mean, aux, extra)
             total = w @ family.deviance(y_, null, aux, extra)

@@ -136,6 +136,24 @@ def test_beta_distributions_of_any_precision(precision, mean):
     )
 
 
+def test_log_odds_of_probabilities_that_underflow():
+    model = BayesianLogisticRegression(center=False, prior="flat", intercept_prior="flat", **FEW)
+    found = model.fit([[0.0], [1.0], [2.0], [3.0]], ["no", "yes", "no", "yes"])
+    odds = found.decision_function([[1e9], [-1e9]])
+    assert not np.isnan(odds).any()
+    three = BayesianLogisticRegression(**FEW).fit(X, np.array(list("abc") * 10))
+    assert not np.isnan(three.decision_function([[1e6, -1e6], [-1e6, 1e6]])).any()
+
+
+def test_a_single_row_has_finite_draws_and_a_score():
+    for seed in range(3):
+        model = BayesianGLM(family="inverse_gaussian", **{**FEW, "random_state": seed}).fit(
+            [[0.0, 1.0]], [5.3]
+        )
+        assert np.isfinite(model.posterior_.draws["shape"]).all()
+        assert np.isfinite(model.score([[0.0, 1.0]], [5.3]))
+
+
 def test_rows_without_weight_say_nothing_even_if_impossible():
     found = _weighted(np.array([[-np.inf, -1.0]]), np.array([0.0, 2.0]))
     np.testing.assert_array_equal(found, [[0.0, -2.0]])

@@ -41,7 +41,7 @@ from bayesglm.inference.sampling import (
 from bayesglm.kernel.coefficient_maps import CoefMap, MappedTarget, PositiveMap, TailMap
 from bayesglm.kernel.continuous import StudentT as StudentTNoise
 from bayesglm.kernel.family import Family
-from bayesglm.kernel.priors import Cauchy, Flat, JointPrior, Normal, Prior, StudentT
+from bayesglm.kernel.priors import LARGEST, Cauchy, Flat, JointPrior, Normal, Prior, StudentT
 from bayesglm.kernel.regression import RegressionTarget
 from bayesglm.kernel.sparse_priors import LearnedNormal
 from bayesglm.kernel.target import AffineTarget
@@ -257,7 +257,9 @@ class GeneralRoute:
         if K == 1:
             draws = {name: values[:, :, 0] for name, values in draws.items()}
         for i, name in enumerate(self.family.aux):
-            draws[name] = np.exp(q[..., K * (p + first) + i]) * self._aux_units.get(name, 1.0)
+            with np.errstate(over="ignore"):
+                values = np.exp(q[..., K * (p + first) + i]) * self._aux_units.get(name, 1.0)
+            draws[name] = np.minimum(values, LARGEST)
         return {name: np.ascontiguousarray(values) for name, values in (draws | hyper).items()}
 
 

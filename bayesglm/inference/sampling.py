@@ -361,7 +361,7 @@ def _adapt(
                 chain.target_accept = max(chain.target_accept, CAREFUL_ACCEPT)
         if i == 0 and settings.tune is None and _is_standardised(pooled, table):
             break
-        if i < 3 and len(pooled) > 10:
+        if i < 3 and len(pooled) > 10 and target.dim:
             shift, factor = _affine(pooled)
             target = AffineTarget(target.inner, target.factor @ shift + target.shift, target.factor @ factor)
             for chain in chains:

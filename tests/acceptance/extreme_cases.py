@@ -295,7 +295,7 @@ case("weights: sum 0.6")(lambda: weighted(0.01, 0.01))
 case("weights: sum 6e-11")(lambda: weighted(1e-12, 1e-12))
 case("weights: sum too small")(lambda: weighted(1e-15, 1e-15, error="sample_weight sums to"))
 case("weights: sum too large")(lambda: weighted(1e14, 1e14, error="sample_weight sums to"))
-case("weights: all zero")(lambda: Case(*data(), np.zeros(40), error="non-zero"))
+case("weights: all zero")(lambda: Case(*data(), np.zeros(40), error="zero"))
 for low, high in ((1e-12, 1e12), (1e12, 1e12), (1e-6, 1.0)):
     case(f"weights: precisions {low:g} to {high:g}")(
         lambda low=low, high=high: weighted(
