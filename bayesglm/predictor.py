@@ -27,6 +27,13 @@ EPS = float(np.finfo(np.float64).eps)
 MOST_LOST = 1e-10
 
 
+def is_far(coef: np.ndarray, x_mean: np.ndarray, sigma: float | np.ndarray) -> bool:
+    """Return whether the intercept at 0 is too large for lines to be computed from it; ``coef`` is (p,) or (k, p)."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        lost = EPS * (np.abs(coef) @ np.abs(x_mean))
+        return bool(np.any(np.isfinite(lost) & (lost > MOST_LOST * np.asarray(sigma))))
+
+
 class PosteriorPredictor(RegressorMixin):
     """Prediction for the estimators; for several responses every result has one axis more.
 
@@ -40,8 +47,8 @@ class PosteriorPredictor(RegressorMixin):
     intercept_: float | np.ndarray
     sigma_: float | np.ndarray
     posterior_: Posterior | JointPosterior
-    _intercept: bool
-    _x_mean: np.ndarray
+    # Whether predictors are so far from 0 that a large intercept takes digits away (integers near 2^53, say).
+    _far: bool
     _design: FormulaDesign | None
 
     @of_one_fit
@@ -200,9 +207,7 @@ class PosteriorPredictor(RegressorMixin):
 
     def _line(self, rows: Any) -> np.ndarray:
         """Return the posterior mean of the regression line, shape (n,) or (n, k)."""
-        # Where predictors are far from 0 the intercept is large and takes digits away (integers near 2^53, say).
-        lost = EPS * np.max(np.abs(self.coef_) @ np.abs(self._x_mean), initial=0.0)
-        if self._intercept and np.isfinite(lost) and np.any(lost > MOST_LOST * np.asarray(self.sigma_)):
+        if getattr(self, "_far", False):
             return self._each(lambda source, _: prediction.moments(source, rows)[0])
         return np.asarray(rows @ self.coef_.T + self.intercept_)
 
