@@ -14,6 +14,7 @@ from bayesglm import (
     BayesianLogisticRegression,
     Gamma,
     Normal,
+    StudentT,
     families,
 )
 from bayesglm.family_access import _weighted
@@ -93,6 +94,16 @@ def test_priors_of_many_numbers_are_shown_in_one_line():
     shown = repr(Normal(np.geomspace(1e-300, 1e300, 9), np.geomspace(1e-200, 1e200, 9)))
     assert "..." in shown
     assert "\n" not in shown
+
+
+@pytest.mark.parametrize("df", [1e6, 1e16, 1e307])
+def test_t_distributions_of_many_degrees_are_normal(df):
+    normal = -0.5 * np.log(2.0 * np.pi)
+    assert families.StudentT(df=df).logpdf(0.0, 0.0, {"sigma": np.array(1.0)}) == pytest.approx(
+        normal, abs=1.0 / df
+    )
+    prior = StudentT(df=df, loc=0, scale=1).bind([0])
+    assert prior.value_and_gradient(np.zeros(1))[0] == pytest.approx(normal, abs=1.0 / df)
 
 
 def test_priors_far_out_have_no_density():

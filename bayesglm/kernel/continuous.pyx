@@ -298,9 +298,9 @@ cdef class StudentT(RealFamily):
 
     def logpdf(self, y, eta, aux, extra=None):
         """Return the log density."""
-        from scipy.special import gammaln
+        from scipy.special import poch
         df, sigma = self._df(aux), np.asarray(aux["sigma"])
-        constant = gammaln(0.5 * (df + 1.0)) - gammaln(0.5 * df) - 0.5 * np.log(np.pi * df) - np.log(sigma)
+        constant = np.log(poch(0.5 * df, 0.5) / np.sqrt(df)) - 0.5 * np.log(np.pi) - np.log(sigma)
         return constant - 0.5 * (df + 1.0) * _log1p_square((y - eta) / sigma, df)
 
     def cdf(self, y, eta, aux, extra=None):
