@@ -23,7 +23,7 @@ from bayesglm.inference.sampling import Settings, seed_sequence
 from bayesglm.inference.sufficient import OutOfRangeError, Summary, summaries
 from bayesglm.parallel import one_blas_thread
 from bayesglm.posterior_access import PosteriorAccess
-from bayesglm.predictor import PosteriorPredictor, is_far
+from bayesglm.predictor import PosteriorPredictor, far_level, source_of
 from bayesglm.saving import Saving
 from bayesglm.snapshot import snapshot
 from bayesglm.validation import (
@@ -335,7 +335,8 @@ class BayesianRegressor(CallbackSupportMixin, Fitting, PosteriorPredictor, Poste
             self.coef_, self.sigma_ = coef[0].copy(), float(sigma[0])
             self.intercept_ = float(level[0])
         self.rank_, self._x_mean = found[0].rank, found[0].x_mean
-        self._far = intercept and is_far(self.coef_, self._x_mean, self.sigma_)
+        sources = (source_of(part) for part in parts)
+        self._level = far_level(sources, self.coef_, self._x_mean, self.sigma_) if intercept else None
 
     def _bound_priors(self, summary: Summary) -> PriorSet:
         """Bind the priors of one response to its scale; `bayesglm.testing` puts priors that stay in its place."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,6 +14,7 @@ from bayesglm.crps import crps
 from bayesglm.formula import FormulaDesign
 from bayesglm.inference.posterior import JointPosterior, Posterior
 from bayesglm.inference.sampling import seed_sequence
+from bayesglm.prediction import MixtureSource
 from bayesglm.snapshot import of_one_fit
 from bayesglm.validation import (
     check_predictive,
@@ -27,11 +29,29 @@ EPS = float(np.finfo(np.float64).eps)
 MOST_LOST = 1e-10
 
 
-def is_far(coef: np.ndarray, x_mean: np.ndarray, sigma: float | np.ndarray) -> bool:
-    """Return whether the intercept at 0 is too large for lines to be computed from it; ``coef`` is (p,) or (k, p)."""
+def far_level(
+    sources: Iterable[MixtureSource], coef: np.ndarray, x_mean: np.ndarray, sigma: float | np.ndarray
+) -> np.ndarray | None:
+    """Return the lines' heights at the predictors' means, if the intercept at 0 is too large to compute lines from.
+
+    Parameters
+    ----------
+    sources : iterable of MixtureSource
+        The posterior of each response; of draws, it costs as much as all of them to ask it of a row.
+    coef : ndarray of shape (p,) or (k, p)
+    x_mean : ndarray of shape (p,)
+    sigma : float or ndarray of shape (k,)
+
+    Returns
+    -------
+    ndarray of shape (k,) or None
+        None where the intercept does as well.
+    """
     with np.errstate(over="ignore", invalid="ignore"):
         lost = EPS * (np.abs(coef) @ np.abs(x_mean))
-        return bool(np.any(np.isfinite(lost) & (lost > MOST_LOST * np.asarray(sigma))))
+        if not np.any(np.isfinite(lost) & (lost > MOST_LOST * np.asarray(sigma))):
+            return None
+    return np.concatenate([prediction.moments(source, x_mean[np.newaxis])[0] for source in sources])
 
 
 class PosteriorPredictor(RegressorMixin):
@@ -47,8 +67,8 @@ class PosteriorPredictor(RegressorMixin):
     intercept_: float | np.ndarray
     sigma_: float | np.ndarray
     posterior_: Posterior | JointPosterior
-    # Whether predictors are so far from 0 that a large intercept takes digits away (integers near 2^53, say).
-    _far: bool
+    # Of predictors so far from 0 that a large intercept takes digits away (integers near 2^53, say), else None.
+    _level: np.ndarray | None
     _design: FormulaDesign | None
 
     @of_one_fit
@@ -207,16 +227,18 @@ class PosteriorPredictor(RegressorMixin):
 
     def _line(self, rows: Any) -> np.ndarray:
         """Return the posterior mean of the regression line, shape (n,) or (n, k)."""
-        if getattr(self, "_far", False):
-            return self._each(lambda source, _: prediction.moments(source, rows)[0])
-        return np.asarray(rows @ self.coef_.T + self.intercept_)
+        level = getattr(self, "_level", None)
+        if level is None:
+            return np.asarray(rows @ self.coef_.T + self.intercept_)
+        line = np.empty((rows.shape[0], *self.coef_.shape[:-1]))
+        for start, block in prediction.dense_blocks(rows, rows.shape[1]):
+            line[start : start + len(block)] = (block - self._x_mean) @ self.coef_.T
+        line += level
+        return line
 
     def _each(self, compute: Any) -> np.ndarray:
         """Return ``compute(source, j)`` of the one response, or of all along an axis behind the rows'."""
-        found = [
-            compute(part.exact or prediction.DrawSource(*part.flat()), j)
-            for j, part in enumerate(self.posterior_.parts)
-        ]
+        found = [compute(source_of(part), j) for j, part in enumerate(self.posterior_.parts)]
         return np.stack(found, axis=1) if self._is_joint else found[0]
 
     def _rows(self, X: Any) -> Any:
@@ -226,6 +248,11 @@ class PosteriorPredictor(RegressorMixin):
     def _rows_and_response(self, X: Any, y: Any) -> tuple[Any, np.ndarray]:
         """Return design matrix and responses (n, k) of X, the latter from the formula if y is None."""
         return read_rows_and_response(self, X, y)
+
+
+def source_of(part: Posterior) -> MixtureSource:
+    """Return the predictive distribution of one response."""
+    return part.exact or prediction.DrawSource(*part.flat())
 
 
 def _r2(observed: np.ndarray, fitted: np.ndarray, weights: np.ndarray | None) -> float:
