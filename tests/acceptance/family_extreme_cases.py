@@ -7,11 +7,7 @@ from typing import Any
 
 import numpy as np
 from scipy import stats
-from scipy.optimize import minimize
 from scipy.special import betaln, expit, gammaln, log_expit, log_ndtr, logit, ndtri
-
-#: Draws of the oracle.
-DRAWS = 60_000
 
 
 @dataclass(frozen=True)
@@ -152,44 +148,6 @@ class Oracle:
         with np.errstate(invalid="ignore"):
             found = terms @ self.w + prior
         return np.where(np.isfinite(found), found, -np.inf)
-
-    def moments(self, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return means, standard deviations, and the Monte Carlo errors of the means."""
-        dim, rng = len(self.names), np.random.default_rng(seed)
-        with np.errstate(all="ignore"):
-            start = np.zeros(dim)
-            best = minimize(
-                lambda q: -max(self.log_density(q[np.newaxis])[0], -1e300),
-                start,
-                method="Nelder-Mead",
-                options={"xatol": 1e-10, "fatol": 1e-10, "maxiter": 4000, "maxfev": 4000},
-            ).x
-            top = self.log_density(best[np.newaxis])[0]
-            factor = np.diag([self._width(best, j, top) for j in range(dim)])
-            middle = best
-            for count in (10_000, 10_000, 10_000, DRAWS):
-                u = rng.standard_normal((count, dim)) / np.sqrt(rng.chisquare(4.0, (count, 1)) / 4.0)
-                points = middle + u @ factor.T
-                logs = self.log_density(points) + 0.5 * (4.0 + dim) * np.log1p((u**2).sum(axis=1) / 4.0)
-                weight = np.exp(logs - logs.max())
-                weight /= weight.sum()
-                middle = weight @ points
-                gaps = points - middle
-                cov = gaps.T @ (gaps * weight[:, np.newaxis])
-                size = np.sqrt(np.diagonal(cov))
-                factor = size[:, np.newaxis] * np.linalg.cholesky(
-                    cov / np.outer(size, size) + 1e-6 * np.eye(dim)
-                )
-        return middle, size, np.sqrt((weight**2) @ gaps**2)
-
-    def _width(self, q: np.ndarray, j: int, top: float) -> float:
-        """Return how far a coordinate goes until the density has fallen to about exp(-1/2)."""
-        step = 1e-12
-        while (
-            step < 1e3 and self.log_density((q + step * (np.arange(len(q)) == j))[np.newaxis])[0] > top - 0.5
-        ):
-            step *= 1.5
-        return step
 
     def draws(self, posterior: Any) -> np.ndarray:
         """Return draws in the oracle's coordinates, shape (dim, chains, draws)."""
