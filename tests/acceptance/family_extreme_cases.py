@@ -12,7 +12,7 @@ from scipy.special import betaln, expit, gammaln, log_expit, log_ndtr, logit, nd
 
 @dataclass(frozen=True)
 class Case:
-    """A model with one predictor or none: family, rows, and what they bring.
+    """A model with one or two predictors or none: family, rows, and what they bring.
 
     ``settings`` are more arguments of `BayesianGLM`.
     """
@@ -37,7 +37,8 @@ class Oracle:
     """A posterior in the coordinates level, slope, log auxiliary parameter, all relative to the data's own scale.
 
     The level is the linear predictor at the mean of x and of the offset, less that of a model without predictors; with
-    an identity link in units of sd(y). The slope is that of x in units of its standard deviation. Everything is from
+    an identity link in units of sd(y). The slope is that of x in units of its standard deviation; two slopes, of
+    columns that may be all but equal, are given by their sum and their difference. Everything is from
     the documented definitions of families and priors, written so that nothing large cancels.
     """
 
@@ -53,14 +54,15 @@ class Oracle:
         offset = offset + np.log(np.asarray(case.row.get("exposure", 1.0), dtype=np.longdouble))
         self.offset_mean = w @ offset / w.sum()
         self.offset = (offset - self.offset_mean).astype(float)
-        self.x_mean, self.x_sd = np.longdouble(0.0), np.longdouble(1.0)
-        self.z = np.zeros(n)
-        if x is not None:
-            self.x_mean = w @ x / w.sum()
-            sd = np.sqrt(w @ (x - self.x_mean) ** 2 / w.sum())
-            # A constant column counts as having the standard deviation 1.
-            self.x_sd = sd if sd > 1e-15 * abs(self.x_mean) else np.longdouble(1.0)
-            self.z = ((x - self.x_mean) / self.x_sd).astype(float)
+        x = np.zeros((n, 0), dtype=np.longdouble) if x is None else x.reshape(n, -1)
+        self.x_mean = w @ x / w.sum()
+        sd = np.sqrt(w @ (x - self.x_mean) ** 2 / w.sum())
+        # A constant column counts as having the standard deviation 1.
+        self.x_sd = np.where(sd > 1e-15 * np.abs(self.x_mean), sd, np.longdouble(1.0))
+        self.z = (x - self.x_mean) / self.x_sd
+        if len(self.x_sd) == 2:
+            self.z = 0.5 * np.column_stack([self.z[:, 0] + self.z[:, 1], self.z[:, 0] - self.z[:, 1]])
+        self.z = self.z.astype(float)
         self.unit = np.longdouble(1.0)
         self.link = case.settings.get("link", "logit")
         family, weight = case.family, w
@@ -89,7 +91,7 @@ class Oracle:
 
     @property
     def names(self) -> list[str]:
-        names = ["level"] + ([] if self.case.x is None else ["slope"])
+        names = ["level", *([], ["slope"], ["sum", "difference"])[self.z.shape[1]]]
         aux = {
             "negative_binomial": "phi",
             "gamma": "shape",
@@ -103,11 +105,14 @@ class Oracle:
 
     def log_density(self, q: np.ndarray) -> np.ndarray:
         """Return the log posterior of points (m, dim) but for a constant."""
-        case, slopes = self.case, self.case.x is not None
+        case, slopes = self.case, q[:, 1 : 1 + self.z.shape[1]]
         tau = q[:, -1:]
-        near = q[:, :1] + self.offset + (q[:, 1:2] * self.z if slopes else 0.0)
+        near = q[:, :1] + self.offset + slopes @ self.z.T
         eta = near + float(self.level)
-        prior = -0.5 * (q[:, 0] / 2.5) ** 2 - (0.5 * (q[:, 1] / 2.5) ** 2 if slopes else 0.0)
+        # Of two slopes the squares add up to half those of their sum and difference.
+        prior = -0.5 * (q[:, 0] / 2.5) ** 2 - 0.5 * ((slopes / 2.5) ** 2).sum(axis=1) / max(
+            1, slopes.shape[1]
+        )
         aux = np.exp(np.clip(tau, -600, 600))
         inverse_gamma = (-0.4 * tau - 0.3 / aux)[:, 0]
         half_t = stats.t(4).logpdf(aux)[:, 0] + tau[:, 0]
@@ -153,12 +158,11 @@ class Oracle:
         """Return draws in the oracle's coordinates, shape (dim, chains, draws)."""
         names = self.names
         coef = posterior.draws["coef"].astype(np.longdouble)
-        level = posterior.draws["Intercept"].astype(np.longdouble) + self.offset_mean
-        found = []
-        if "slope" in names:
-            level = level + coef[..., 0] * self.x_mean
-            found.append(coef[..., 0] * self.x_sd / self.unit)
-        found.insert(0, (level - self.level) / self.unit)
+        level = posterior.draws["Intercept"] + self.offset_mean + (coef * self.x_mean).sum(axis=-1)
+        slopes = coef * self.x_sd / self.unit
+        if "sum" in names:
+            slopes = np.stack([slopes.sum(axis=-1), slopes[..., 0] - slopes[..., 1]], axis=-1)
+        found = [(level - self.level) / self.unit, *np.moveaxis(slopes, -1, 0)]
         for name in names[len(found) :]:
             unit = self.mean if self.case.family == "inverse_gaussian" else self.unit
             unit = unit if name in ("sigma", "scale") or self.case.family == "inverse_gaussian" else 1.0
@@ -195,6 +199,13 @@ for _family in RESPONSES:
 for _family in ("gamma", "inverse_gaussian", "student_t", "laplace", "gaussian"):
     for _power in (-150, 150):
         CASES[f"{_family}, y times 1e{_power}"] = _case(_family, 1e12 * Z, RESPONSES[_family] * 10.0**_power)
+NEAR = (1.0 - 1e-12) * Z + np.sqrt(2e-12) * RNG.normal(size=N)
+for _family in RESPONSES:
+    CASES[f"{_family}, correlation 1 - 1e-12, scales 1e-12 and 1e12"] = _case(
+        _family, np.column_stack([1e-12 * Z, 1e12 * NEAR])
+    )
+for _family in ("bernoulli", "negative_binomial", "laplace"):
+    CASES[f"{_family}, a column twice"] = _case(_family, np.column_stack([Z + 1e6, Z + 1e6]))
 CASES |= {
     "counts to 1e15, overdispersed": _case(
         "negative_binomial", Z, np.rint(1e15 * np.exp(0.5 * Z) * np.random.default_rng(8).gamma(2.0, 0.5, N))
