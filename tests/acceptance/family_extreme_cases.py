@@ -7,16 +7,12 @@ from typing import Any
 
 import numpy as np
 from scipy import stats
-from scipy.optimize import minimize
 from scipy.special import betaln, expit, gammaln, log_expit, log_ndtr, logit, ndtri
-
-#: Draws of the oracle.
-DRAWS = 60_000
 
 
 @dataclass(frozen=True)
 class Case:
-    """A model with one predictor or none: family, rows, and what they bring.
+    """A model with one or two predictors or none: family, rows, and what they bring.
 
     ``settings`` are more arguments of `BayesianGLM`.
     """
@@ -41,7 +37,8 @@ class Oracle:
     """A posterior in the coordinates level, slope, log auxiliary parameter, all relative to the data's own scale.
 
     The level is the linear predictor at the mean of x and of the offset, less that of a model without predictors; with
-    an identity link in units of sd(y). The slope is that of x in units of its standard deviation. Everything is from
+    an identity link in units of sd(y). The slope is that of x in units of its standard deviation; two slopes, of
+    columns that may be all but equal, are given by their sum and their difference. Everything is from
     the documented definitions of families and priors, written so that nothing large cancels.
     """
 
@@ -57,14 +54,15 @@ class Oracle:
         offset = offset + np.log(np.asarray(case.row.get("exposure", 1.0), dtype=np.longdouble))
         self.offset_mean = w @ offset / w.sum()
         self.offset = (offset - self.offset_mean).astype(float)
-        self.x_mean, self.x_sd = np.longdouble(0.0), np.longdouble(1.0)
-        self.z = np.zeros(n)
-        if x is not None:
-            self.x_mean = w @ x / w.sum()
-            sd = np.sqrt(w @ (x - self.x_mean) ** 2 / w.sum())
-            # A constant column counts as having the standard deviation 1.
-            self.x_sd = sd if sd > 1e-15 * abs(self.x_mean) else np.longdouble(1.0)
-            self.z = ((x - self.x_mean) / self.x_sd).astype(float)
+        x = np.zeros((n, 0), dtype=np.longdouble) if x is None else x.reshape(n, -1)
+        self.x_mean = w @ x / w.sum()
+        sd = np.sqrt(w @ (x - self.x_mean) ** 2 / w.sum())
+        # A constant column counts as having the standard deviation 1.
+        self.x_sd = np.where(sd > 1e-15 * np.abs(self.x_mean), sd, np.longdouble(1.0))
+        self.z = (x - self.x_mean) / self.x_sd
+        if len(self.x_sd) == 2:
+            self.z = 0.5 * np.column_stack([self.z[:, 0] + self.z[:, 1], self.z[:, 0] - self.z[:, 1]])
+        self.z = self.z.astype(float)
         self.unit = np.longdouble(1.0)
         self.link = case.settings.get("link", "logit")
         family, weight = case.family, w
@@ -93,7 +91,7 @@ class Oracle:
 
     @property
     def names(self) -> list[str]:
-        names = ["level"] + ([] if self.case.x is None else ["slope"])
+        names = ["level", *([], ["slope"], ["sum", "difference"])[self.z.shape[1]]]
         aux = {
             "negative_binomial": "phi",
             "gamma": "shape",
@@ -107,11 +105,14 @@ class Oracle:
 
     def log_density(self, q: np.ndarray) -> np.ndarray:
         """Return the log posterior of points (m, dim) but for a constant."""
-        case, slopes = self.case, self.case.x is not None
+        case, slopes = self.case, q[:, 1 : 1 + self.z.shape[1]]
         tau = q[:, -1:]
-        near = q[:, :1] + self.offset + (q[:, 1:2] * self.z if slopes else 0.0)
+        near = q[:, :1] + self.offset + slopes @ self.z.T
         eta = near + float(self.level)
-        prior = -0.5 * (q[:, 0] / 2.5) ** 2 - (0.5 * (q[:, 1] / 2.5) ** 2 if slopes else 0.0)
+        # Of two slopes the squares add up to half those of their sum and difference.
+        prior = -0.5 * (q[:, 0] / 2.5) ** 2 - 0.5 * ((slopes / 2.5) ** 2).sum(axis=1) / max(
+            1, slopes.shape[1]
+        )
         aux = np.exp(np.clip(tau, -600, 600))
         inverse_gamma = (-0.4 * tau - 0.3 / aux)[:, 0]
         half_t = stats.t(4).logpdf(aux)[:, 0] + tau[:, 0]
@@ -153,54 +154,15 @@ class Oracle:
             found = terms @ self.w + prior
         return np.where(np.isfinite(found), found, -np.inf)
 
-    def moments(self, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return means, standard deviations, and the Monte Carlo errors of the means."""
-        dim, rng = len(self.names), np.random.default_rng(seed)
-        with np.errstate(all="ignore"):
-            start = np.zeros(dim)
-            best = minimize(
-                lambda q: -max(self.log_density(q[np.newaxis])[0], -1e300),
-                start,
-                method="Nelder-Mead",
-                options={"xatol": 1e-10, "fatol": 1e-10, "maxiter": 4000, "maxfev": 4000},
-            ).x
-            top = self.log_density(best[np.newaxis])[0]
-            factor = np.diag([self._width(best, j, top) for j in range(dim)])
-            middle = best
-            for count in (10_000, 10_000, 10_000, DRAWS):
-                u = rng.standard_normal((count, dim)) / np.sqrt(rng.chisquare(4.0, (count, 1)) / 4.0)
-                points = middle + u @ factor.T
-                logs = self.log_density(points) + 0.5 * (4.0 + dim) * np.log1p((u**2).sum(axis=1) / 4.0)
-                weight = np.exp(logs - logs.max())
-                weight /= weight.sum()
-                middle = weight @ points
-                gaps = points - middle
-                cov = gaps.T @ (gaps * weight[:, np.newaxis])
-                size = np.sqrt(np.diagonal(cov))
-                factor = size[:, np.newaxis] * np.linalg.cholesky(
-                    cov / np.outer(size, size) + 1e-6 * np.eye(dim)
-                )
-        return middle, size, np.sqrt((weight**2) @ gaps**2)
-
-    def _width(self, q: np.ndarray, j: int, top: float) -> float:
-        """Return how far a coordinate goes until the density has fallen to about exp(-1/2)."""
-        step = 1e-12
-        while (
-            step < 1e3 and self.log_density((q + step * (np.arange(len(q)) == j))[np.newaxis])[0] > top - 0.5
-        ):
-            step *= 1.5
-        return step
-
     def draws(self, posterior: Any) -> np.ndarray:
         """Return draws in the oracle's coordinates, shape (dim, chains, draws)."""
         names = self.names
         coef = posterior.draws["coef"].astype(np.longdouble)
-        level = posterior.draws["Intercept"].astype(np.longdouble) + self.offset_mean
-        found = []
-        if "slope" in names:
-            level = level + coef[..., 0] * self.x_mean
-            found.append(coef[..., 0] * self.x_sd / self.unit)
-        found.insert(0, (level - self.level) / self.unit)
+        level = posterior.draws["Intercept"] + self.offset_mean + (coef * self.x_mean).sum(axis=-1)
+        slopes = coef * self.x_sd / self.unit
+        if "sum" in names:
+            slopes = np.stack([slopes.sum(axis=-1), slopes[..., 0] - slopes[..., 1]], axis=-1)
+        found = [(level - self.level) / self.unit, *np.moveaxis(slopes, -1, 0)]
         for name in names[len(found) :]:
             unit = self.mean if self.case.family == "inverse_gaussian" else self.unit
             unit = unit if name in ("sigma", "scale") or self.case.family == "inverse_gaussian" else 1.0
@@ -237,6 +199,13 @@ for _family in RESPONSES:
 for _family in ("gamma", "inverse_gaussian", "student_t", "laplace", "gaussian"):
     for _power in (-150, 150):
         CASES[f"{_family}, y times 1e{_power}"] = _case(_family, 1e12 * Z, RESPONSES[_family] * 10.0**_power)
+NEAR = (1.0 - 1e-12) * Z + np.sqrt(2e-12) * RNG.normal(size=N)
+for _family in RESPONSES:
+    CASES[f"{_family}, correlation 1 - 1e-12, scales 1e-12 and 1e12"] = _case(
+        _family, np.column_stack([1e-12 * Z, 1e12 * NEAR])
+    )
+for _family in ("bernoulli", "negative_binomial", "laplace"):
+    CASES[f"{_family}, a column twice"] = _case(_family, np.column_stack([Z + 1e6, Z + 1e6]))
 CASES |= {
     "counts to 1e15, overdispersed": _case(
         "negative_binomial", Z, np.rint(1e15 * np.exp(0.5 * Z) * np.random.default_rng(8).gamma(2.0, 0.5, N))

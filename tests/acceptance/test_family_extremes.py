@@ -9,14 +9,14 @@ from sklearn.exceptions import ConvergenceWarning
 
 from bayesglm import BayesianGLM
 from bayesglm.families import StudentT
-from bayesglm.inference.diagnostics import diagnose
 from tests.acceptance.family_extreme_cases import CASES, RESPONSES, Oracle, Z
+from tests.acceptance.importance import assert_moments, moments
 
 
 def fitted(case, **settings):
     family = StudentT(df=4.0) if case.family == "student_t" else case.family
-    model = BayesianGLM(family=family, random_state=0, **{"draws": 2000, **case.settings, **settings})
-    rows = pd.DataFrame(index=range(len(case.y))) if case.x is None else case.x[:, np.newaxis]
+    model = BayesianGLM(family=family, random_state=0, **{"draws": 10_000, **case.settings, **settings})
+    rows = pd.DataFrame(index=range(len(case.y))) if case.x is None else case.x.reshape(len(case.y), -1)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.filterwarnings("ignore", category=UserWarning)
@@ -27,16 +27,19 @@ def fitted(case, **settings):
 @pytest.mark.parametrize("name", CASES)
 def test_posterior(name):
     case = CASES[name]
-    model, rows = fitted(case)
+    # Two kinds are slow to walk in, or slow to be found.
+    heavy = case.family in ("laplace", "inverse_gaussian") and "difference" in Oracle(case).names
+    model, _ = fitted(case, draws=25_000 if heavy else 10_000)
     oracle = Oracle(case)
-    mean, sd, error = oracle.moments()
-    draws = oracle.draws(model.posterior_)
-    found = diagnose(draws, 1)
-    z = (draws.mean(axis=(1, 2)) - mean) / np.hypot(found.mcse_mean, error)
-    shown = dict(zip(oracle.names, z.round(2), strict=True))
-    assert np.all(np.hypot(found.mcse_mean, error) < 0.04 * sd), (shown, found.mcse_mean / sd, error / sd)
-    assert np.all(np.abs(z) < 4.0), shown
-    np.testing.assert_allclose(draws.std(axis=(1, 2)), sd, rtol=0.1)
+    truth = moments(oracle.log_density, len(oracle.names), 500_000 if heavy else 100_000)
+    assert_moments(oracle.draws(model.posterior_), truth, oracle.names)
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_outputs(name):
+    case = CASES[name]
+    model, rows = fitted(case, draws=250)
     row = {key: value for key, value in case.row.items() if key != "sample_weight"}
     # Where a mean has a heavy tail it can be infinite: every finite draw of it would be a statement of its own.
     for output in (
