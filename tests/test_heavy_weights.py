@@ -37,8 +37,8 @@ def test_draws_follow_the_likelihood(route, weight):
     # Rounding of the mean itself is 1e-9 of it and more than a hundredth of a standard deviation at 1e12.
     scores = (draws.mean(axis=0) - truth) / np.hypot(width / np.sqrt(effective), 1e-15)
     assert np.abs(scores).max() < 4.5
-    # The standard deviation of a normal, from so many draws.
-    assert np.abs(draws.std(axis=0) / width - 1.0).max() < 4.5 / np.sqrt(2.0 * effective.min())
+    # A standard deviation is known less well than a mean: squares mix more slowly than what is squared.
+    assert np.abs(draws.std(axis=0) / width - 1.0).max() < 4.5 / np.sqrt(effective.min())
 
 
 def test_differences_of_log_densities_keep_their_digits():

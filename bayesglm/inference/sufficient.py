@@ -224,8 +224,10 @@ def summaries(moments: Moments, *, intercept: bool = True, precision: bool = Fal
 def _noise(n_spare: int) -> float:
     """Return how far residuals of a perfect fit may be from 0, in units of what rounding leaves of one observation.
 
-    Of 16,000 random perfect fits (2 to 1,100 rows, 1 to 100 columns, offsets to 1e14) half were within 0.17 and all
-    within 2.6; what triangular factors of many rows add to it had grown to 6.2 at a million. Without spare rows nothing
-    but that can be left, so that there is no noise to mistake for it.
+    Of 16,000 random perfect fits (2 to 1,100 rows, 1 to 100 columns, of full rank, offsets to 1e14, an intercept)
+    half were within 0.17 and all within 2.6 (without an intercept, or of columns of which rounding leaves nothing,
+    more may be left, which then is taken for noise, as it is); what triangular factors of many rows add to it had
+    grown to 6.2 at a million. Without spare rows nothing but that can be left, so that there is no noise to mistake
+    for it.
     """
     return 4.0 * max(1.0, n_spare / 1e4) ** 0.2 if n_spare > 0 else 10.0
