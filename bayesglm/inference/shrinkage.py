@@ -15,6 +15,8 @@ from bayesglm.kernel.target import AffineTarget
 
 #: Coefficients this many standard errors from zero start where the data put them, the others at zero.
 CLEAR = 3.0
+#: Coefficients this many sd(y)/sd(x) from zero are no place to start.
+ABSURD = 30.0
 #: The least noise that is told from none, in units of sd(y): coordinates count coefficients in standard errors, and
 #: doubles have to hold both. Where their prior goes with sigma chains fail from 1e-6 on, and say so.
 RESOLUTION = 1e-13
@@ -65,7 +67,10 @@ def shrunk_target(summary: Summary, priors: StandardisedPriors, prior: SparsePri
     )
     # Where to start: at an estimate of the clear signals. Chains are spread around it and warm-up learns the rest.
     estimate, freedom = summary.least_squares, summary.weight - summary.rank - first
-    if summary.rank < p or (freedom < 0.1 * p + 1.0 and not summary.exact_fit):
+    # All but equal columns have coefficients of a million that cancel: no prior puts them there, nor comes back from it.
+    largest = ABSURD * np.sqrt(summary.weight) * np.exp(-summary.level)
+    cancelling = bool(np.any(np.abs(estimate) * np.sqrt(information) > largest))
+    if cancelling or summary.rank < p or (freedom < 0.1 * p + 1.0 and not summary.exact_fit):
         ridge = 0.1 * information.mean() * p / summary.weight + np.finfo(float).tiny
         estimate = np.linalg.solve(products + ridge * np.eye(p), summary.factor.T @ summary.rotated)
         rss, freedom = rss + float(np.sum((summary.factor @ estimate - summary.rotated) ** 2)), summary.weight
