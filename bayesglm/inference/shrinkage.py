@@ -67,7 +67,7 @@ def shrunk_target(summary: Summary, priors: StandardisedPriors, prior: SparsePri
     )
     # Where to start: at an estimate of the clear signals. Chains are spread around it and warm-up learns the rest.
     estimate, freedom = summary.least_squares, summary.weight - summary.rank - first
-    # All but equal columns have coefficients of a million that cancel: no prior puts them there, nor comes back from it.
+    # All but equal columns have coefficients of a million that cancel, where no prior puts them, and no chain returns.
     largest = ABSURD * np.sqrt(summary.weight) * np.exp(-summary.level)
     cancelling = bool(np.any(np.abs(estimate) * np.sqrt(information) > largest))
     if cancelling or summary.rank < p or (freedom < 0.1 * p + 1.0 and not summary.exact_fit):
