@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import log_expit
 
-from bayesglm import BayesianGLM, BayesianLinearRegression
+from bayesglm import BayesianGLM, BayesianLinearRegression, Normal
 
 RNG = np.random.default_rng(12)
 
@@ -140,3 +140,26 @@ def test_a_million_rows(family):
     z_scores = (found.mean(axis=(1, 2)) - expected) / (sd / np.sqrt(1000))
     assert np.abs(z_scores).max() < 4.5, z_scores
     np.testing.assert_allclose(found.std(axis=(1, 2)), sd, rtol=0.12)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_two_thousand_groups():
+    """Counts of 2,000 groups without an intercept: each coefficient has a posterior of its own, by quadrature."""
+    p = 2000
+    group = np.repeat(np.arange(p), 2)
+    y = RNG.poisson(np.exp(RNG.normal(size=p))[group]).astype(float)
+    model = BayesianGLM(
+        family="poisson", fit_intercept=False, prior=Normal(0, 1), random_state=0, draws=100, tune=100
+    )
+    model.fit(np.eye(p)[group], y)
+    b = np.linspace(-8.0, 8.0, 2001)
+    logs = y.reshape(p, 2).sum(axis=1)[:, np.newaxis] * b - 2.0 * np.exp(b) - 0.5 * b**2
+    density = np.exp(logs - logs.max(axis=1, keepdims=True))
+    density /= density.sum(axis=1, keepdims=True)
+    mean = density @ b
+    z = (model.posterior_.draws["coef"] - mean) / np.sqrt(density @ b**2 - mean**2)
+    # 800,000 draws of numbers of mean 0 and variance 1, and the worst of 2,000 means of 400.
+    assert model.posterior_.how == "nuts"
+    assert abs(np.mean(z)) < 0.01
+    assert 0.98 < np.mean(z**2) < 1.02
+    assert np.abs(z.mean(axis=(0, 1))).max() < 5.0 / np.sqrt(400)
