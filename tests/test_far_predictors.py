@@ -79,7 +79,7 @@ def test_every_container(prior, tmp_path):
     model.save(tmp_path / "model")
     same(bayesglm.load(tmp_path / "model").predict(FAR))
     same(make_pipeline(FunctionTransformer(), model).predict(FAR))
-    frame = pd.DataFrame(FAR, columns=list("abc"))
+    frame = pd.DataFrame(FAR.copy(), columns=list("abc"))
     by_formula = fitted(frame, y, "a + b + c", **settings)
     frame.loc[3, "b"] = np.nan
     found = by_formula.predict(frame)

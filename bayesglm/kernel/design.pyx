@@ -9,6 +9,7 @@ Linear predictors, scores and sums are doubles always.
 import numpy as np
 
 from bayesglm.kernel._blocks cimport BLOCK, matvec_double, matvec_float, rmatvec_double, rmatvec_float
+from cpython.exc cimport PyErr_CheckSignals
 from libc.string cimport memset
 
 #: Rows a block.
@@ -113,6 +114,8 @@ cdef class DenseDesign(Design):
         flat = owner[first : first + self.n_blocks * size]
         blocks = flat.reshape(self.n_blocks, p, BLOCK)
         for start in range(0, self.n_blocks, _AT_ONCE):
+            # Half a second for a million rows of memory that is new to the process: Ctrl-C must not wait for it.
+            PyErr_CheckSignals()
             rows = np.asarray(X[start * BLOCK : (start + _AT_ONCE) * BLOCK], dtype=np.float64)
             rows = (rows - self.center) / self.unit
             whole = len(rows) // BLOCK
