@@ -1,4 +1,4 @@
-"""Densities that NUTS samples badly, or that are not what they seem: each returns its logarithm and gradient."""
+"""Logarithms and gradients of densities that NUTS samples badly, or that are wrong on purpose; quantiles of a mixture."""
 
 from typing import Any
 

@@ -38,7 +38,7 @@ run() {
     env "$build" "$python" setup.py build_ext --inplace >"$work/$name.log" 2>&1 || { tail -n 50 "$work/$name.log"; exit 1; }
     echo "$name: $build"
     # An error in a function that cannot raise is only printed by Python: here it is a failure.
-    env PYTHONPATH="$PWD" "$@" "$python" -m pytest -p no:cacheprovider -q \
+    env PYTHONPATH="$PWD" "$@" "$python" -m pytest -p no:cacheprovider \
         -W error::pytest.PytestUnraisableExceptionWarning "${tests[@]}"
 }
 
