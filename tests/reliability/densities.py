@@ -1,4 +1,4 @@
-"""Logarithms and gradients of densities that NUTS samples badly, or that are wrong on purpose; quantiles of a mixture."""
+"""Log densities and gradients that NUTS samples badly, or that are wrong on purpose; quantiles of a mixture."""
 
 from typing import Any
 
