@@ -15,11 +15,12 @@ from bayesglm.fitting import Fitting, ImproperError, tell
 from bayesglm.formula import FormulaDesign
 from bayesglm.formula_names import list_names
 from bayesglm.inference.family_priors import resolve_family
-from bayesglm.inference.general_route import GeneralRoute, UndeterminedError
+from bayesglm.inference.general_route import GeneralRoute
 from bayesglm.inference.posterior import Posterior
 from bayesglm.inference.prior_set import PriorSet
 from bayesglm.inference.regression_data import RegressionData, regression_data
 from bayesglm.inference.sampling import seed_sequence
+from bayesglm.inference.whitening import UndeterminedError
 from bayesglm.kernel.family import Family
 from bayesglm.parallel import one_blas_thread
 from bayesglm.row_arguments import named_columns, refuse_missing, row_arguments

@@ -72,12 +72,14 @@ ORDER = [
     ["bayesglm._version"],
     # inference
     ["bayesglm.inference.route", "bayesglm.inference.general_route"],
+    ["bayesglm.inference.whitening"],
     [
         "bayesglm.inference.posterior",
         "bayesglm.inference.general",
         "bayesglm.inference.shrinkage",
         "bayesglm.inference.collapsed",
         "bayesglm.inference.curvature",
+        "bayesglm.inference.directions",
         "bayesglm.inference.fast_lane",
         "bayesglm.inference.modes",
         "bayesglm.inference.family_priors",

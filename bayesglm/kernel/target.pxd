@@ -12,9 +12,11 @@ cdef class AffineTarget(Target):
     cdef readonly Target inner
     cdef readonly object shift
     cdef readonly object factor
-    cdef bint diagonal
+    cdef bint sparse
     cdef const double[::1] _shift
     cdef const double[:, ::1] _factor
+    cdef const Py_ssize_t[::1] _wide
+    cdef const double[:, ::1] _columns
     cdef double[::1] _q
     cdef double[::1] _grad
 

@@ -6,6 +6,7 @@ The NUTS kernel knows only `Target.logp_grad`. The densities of regression model
 
 import numpy as np
 
+from bayesglm.kernel._numeric cimport dot
 from libc.math cimport NAN
 from libc.string cimport memcpy
 from scipy.linalg.cython_blas cimport dgemv
@@ -13,6 +14,9 @@ from scipy.linalg.cython_blas cimport dgemv
 #: Log densities of more observations than this are larger than their differences by more digits than doubles have to
 #: spare. They are then counted from sigma = 1, which whoever makes the target sees to being near their mode.
 HEAVY = 1e8
+# A map whose columns but for one in so many are the diagonal's alone is applied column by column: in hundreds of
+# dimensions products with all of it cost more than many a density.
+cdef Py_ssize_t FEW = 16
 
 
 cdef class Target:
@@ -68,18 +72,28 @@ cdef class AffineTarget(Target):
         self._factor = self.factor
         self._q = np.empty(self.dim)
         self._grad = np.empty(self.dim)
-        self.diagonal = np.count_nonzero(self.factor) == np.count_nonzero(np.diagonal(self.factor))
+        rest = self.factor - np.diag(np.diagonal(self.factor))
+        wide = np.flatnonzero(rest.any(axis=0))
+        self.sparse = len(wide) * FEW <= self.dim
+        if self.sparse:
+            self._wide = wide
+            self._columns = np.ascontiguousarray(rest[:, wide].T)
 
     cdef double logp_grad(self, const double* q, double* grad) noexcept nogil:
         cdef int n = <int>self.dim, one = 1
         cdef double alpha = 1.0, zero = 0.0, value
-        cdef Py_ssize_t i
-        if self.diagonal:  # in hundreds of dimensions the products cost more than many a density
+        cdef Py_ssize_t i, j
+        if self.sparse:
             for i in range(self.dim):
                 self._q[i] = self._shift[i] + self._factor[i, i] * q[i]
-            value = self.inner.logp_grad(&self._q[0], grad)
+            for j in range(self._wide.shape[0]):
+                for i in range(self.dim):
+                    self._q[i] += self._columns[j, i] * q[self._wide[j]]
+            value = self.inner.logp_grad(&self._q[0], &self._grad[0])
             for i in range(self.dim):
-                grad[i] *= self._factor[i, i]
+                grad[i] = self._factor[i, i] * self._grad[i]
+            for j in range(self._wide.shape[0]):
+                grad[self._wide[j]] += dot(&self._columns[j, 0], &self._grad[0], self.dim)
             return value
         memcpy(&self._q[0], &self._shift[0], self.dim * sizeof(double))
         # Row-major factor is its transpose to BLAS: q := factor z + shift, grad := factor' g.

@@ -21,12 +21,13 @@ from bayesglm.families import (
     StudentT,
 )
 from bayesglm.inference.family_priors import resolve_family
-from bayesglm.inference.general_route import GeneralRoute, UndeterminedError
+from bayesglm.inference.general_route import GeneralRoute
 from bayesglm.inference.prior_set import resolve
 from bayesglm.inference.regression_data import regression_data
 from bayesglm.inference.route import Route
 from bayesglm.inference.sampling import Settings
 from bayesglm.inference.sufficient import summarize
+from bayesglm.inference.whitening import UndeterminedError
 from bayesglm.kernel.positive_priors import HalfNormal, HalfStudentT
 from bayesglm.kernel.priors import Cauchy, Flat, Normal
 from bayesglm.kernel.priors import Laplace as LaplacePrior

@@ -218,3 +218,15 @@ def test_a_diagonal_map_is_the_same_without_its_products():
     one, other = AffineTarget(inner, shift, np.diag(width))(z), AffineTarget(inner, shift, nearly)(z)
     assert one[0] == pytest.approx(other[0], rel=1e-14)
     np.testing.assert_allclose(one[1], other[1], rtol=1e-14)
+
+
+@pytest.mark.parametrize("wide", [[], [0], [3, 39]])
+def test_a_map_with_few_columns_off_the_diagonal_is_the_same_column_by_column(wide):
+    rng = np.random.default_rng(5)
+    shift, factor = rng.normal(size=40), np.diag(np.exp(rng.normal(size=40)))
+    factor[:, wide] = rng.normal(size=(40, len(wide)))
+    z = rng.normal(size=40)
+    value, gradient = AffineTarget(PyTarget(40, quartic), shift, factor)(z)
+    expected, inner = quartic(shift + factor @ z)
+    assert value == pytest.approx(expected, rel=1e-13)
+    np.testing.assert_allclose(gradient, factor.T @ inner, rtol=1e-11, atol=1e-9)

@@ -1,0 +1,173 @@
+"""Directions of many normal coefficients: the same density; where no row sees, draws of the prior's own."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from bayesglm.families import Bernoulli, Categorical, Gaussian, NegativeBinomial, Poisson, StudentT
+from bayesglm.inference import whitening
+from bayesglm.inference.directions import normal_directions
+from bayesglm.inference.family_priors import resolve_family
+from bayesglm.inference.general_route import GeneralRoute
+from bayesglm.inference.regression_data import regression_data
+from bayesglm.inference.sampling import Settings
+from bayesglm.kernel.priors import Flat, Laplace, Normal
+
+N_FEW, P_MANY = 40, 90
+RNG = np.random.default_rng(7)
+FEW = RNG.normal(size=(N_FEW, P_MANY)) * np.geomspace(1e-3, 1e3, P_MANY) + 0.5
+WIDE = RNG.normal(size=(150, 70)) + 1.0
+MODELS = {
+    "logit": (FEW, Bernoulli(), {}, {}),
+    "logit, more rows": (WIDE, Bernoulli(), {}, {}),
+    "weights, offset": (
+        FEW,
+        Poisson(),
+        {"weights": RNG.integers(0, 3, N_FEW) * 1.0, "offset": RNG.normal(size=N_FEW)},
+        {"prior": Normal(0.3, 0.2)},
+    ),
+    "not centred": (
+        FEW,
+        NegativeBinomial(),
+        {},
+        {"prior": Normal(0.1, 0.2, autoscale=True), "intercept_prior": Normal(0.5, 2.0), "center": False},
+    ),
+    "not centred, more rows": (
+        WIDE,
+        Gaussian(),
+        {},
+        {"prior": Normal(-0.1, 0.2), "intercept_prior": Normal(0.5, 2.0), "center": False},
+    ),
+    "no intercept": (FEW, Gaussian(), {"intercept": False}, {"prior": Normal(0.1, 0.5, autoscale=True)}),
+    "classes": (FEW, Categorical(3), {}, {}),
+    # (A wider prior lets lines go through all rows, and the mode be where sigma is nothing.)
+    "student t": (FEW, StudentT(df=4.0), {}, {"prior": Normal(0.0, 0.02, autoscale=True)}),
+    "student t, more rows": (WIDE, StudentT(), {}, {"prior": Normal(0.0, 0.05)}),
+    "sparse": (sparse.csr_array(FEW[:20]), Bernoulli(), {}, {}),
+}
+
+
+def response(family, n):
+    rng = np.random.default_rng(1)
+    if isinstance(family, Bernoulli | Categorical):
+        return rng.integers(0, getattr(family, "n_predictors", 1) + (isinstance(family, Bernoulli)), n) * 1.0
+    return rng.poisson(2.0, n) * 1.0 if isinstance(family, Poisson | NegativeBinomial) else rng.normal(size=n)
+
+
+def model(name):
+    rows, family, row, priors = MODELS[name]
+    data = regression_data(rows, response(family, rows.shape[0]), family, **row)
+    return data, resolve_family(data, [f"x{j}" for j in range(rows.shape[1])], {}, **priors)
+
+
+def both(name, monkeypatch):
+    """The route along directions, and the plain one."""
+    data, bound = model(name)
+    along = GeneralRoute(data, bound)
+    monkeypatch.setattr(whitening, "normal_directions", lambda *_: None)
+    return along, GeneralRoute(data, bound), data
+
+
+def in_coefficients(route, q, data):
+    """Map coordinates along directions to intercepts, coefficients and the rest."""
+    directions, K, first = route._directions, data.family.n_predictors, int(data.intercept)
+    linear = q[: len(q) - len(data.family.aux)].reshape(K, -1)
+    level = linear[:, :first] + directions.level
+    coef = directions.loc + directions.scale * (linear[:, first:] @ directions.basis.T)
+    return np.concatenate([np.hstack([level, coef]).ravel(), q[linear.size :]])
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_it_is_the_same_density(name, monkeypatch):
+    along, plain, data = both(name, monkeypatch)
+    assert along._directions is not None
+    assert plain._directions is None
+    rng = np.random.default_rng(2)
+    gaps, values = [], []
+    for _ in range(5):
+        q = along.target.unwhiten(rng.normal(size=along.target.dim))
+        values.append(along.target.inner(q)[0])
+        gaps.append(values[-1] - plain.target.inner(in_coefficients(along, q, data))[0])
+    assert np.ptp(gaps) < 1e-9 * (1.0 + np.abs(values).max())
+    assert np.ptp(values) > 1.0
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_it_has_the_same_mode_and_covariance(name, monkeypatch):
+    along, plain, data = both(name, monkeypatch)
+    width = np.sqrt(np.sum(plain.laplace.factor**2, axis=1))
+    gap = in_coefficients(along, along.laplace.mode, data) - plain.laplace.mode
+    assert np.abs(gap / width).max() < 1e-5
+    value, slope = along.target(np.zeros(along.target.dim))
+    assert np.isfinite(value)
+    assert np.abs(slope).max() < 1e-5
+    # The factor is a square root of the inverse of the curvature, turned or not.
+    fit = along.laplace
+    np.testing.assert_allclose(fit.factor.T @ fit.curvature @ fit.factor, np.eye(along.target.dim), atol=1e-6)
+
+
+def test_one_linear_predictor_has_a_nearly_diagonal_map():
+    data, bound = model("not centred")
+    factor = GeneralRoute(data, bound).target.factor
+    rest = factor - np.diag(np.diag(factor))
+    assert np.flatnonzero(rest.any(axis=0)).tolist() == [0, len(factor) - 1]
+
+
+@pytest.mark.parametrize(
+    ("rows", "family", "priors"),
+    [
+        (FEW[:, :63], Bernoulli(), {}),
+        (np.tile(WIDE, (2, 1)) + np.arange(300)[:, np.newaxis], Bernoulli(), {}),
+        (WIDE, Categorical(3), {}),
+        (FEW, Bernoulli(), {"intercept_prior": Flat()}),
+        (FEW, Bernoulli(), {"prior": Laplace(0.0, 1.0)}),
+        (FEW, Bernoulli(), {"positive": True}),
+        (np.eye(100), Poisson(), {}),
+    ],
+    ids=["few columns", "many rows", "classes, more rows", "flat intercept", "laplace", "positive", "sparse"],
+)
+def test_elsewhere_coefficients_stay_what_they_are(rows, family, priors):
+    data = regression_data(rows, response(family, len(rows)), family)
+    bound = resolve_family(data, [f"x{j}" for j in range(rows.shape[1])], {}, **priors)
+    assert normal_directions(data, bound.standardised(data)) is None
+
+
+def test_what_no_row_sees_is_the_prior_and_independent_of_the_rest():
+    data, bound = model("weights, offset")
+    standardised = bound.standardised(data)
+    directions = normal_directions(data, standardised)
+    rng = np.random.default_rng(3)
+    v = rng.normal(size=(4, 5000, directions.basis.shape[1]))
+    coef = directions.coefficients(v, np.random.default_rng(4))
+    rows = np.concatenate([data.design.block(b) for b in range(data.design.n_blocks)])
+    # What the rows see is v's alone ...
+    np.testing.assert_allclose(
+        coef @ rows.T + directions.level, v @ directions.rows.T + directions.offset, atol=1e-9
+    )
+    # ... and if v comes from the prior, so do the coefficients: each and every pair.
+    z = ((coef - directions.loc) / directions.scale).reshape(-1, P_MANY)
+    assert np.abs(z.mean(axis=0)).max() < 4.5 / np.sqrt(len(z))
+    products = z.T @ z / len(z) - np.eye(P_MANY)
+    assert np.abs(np.diag(products)).max() < 4.5 * np.sqrt(2.0 / len(z))
+    assert np.abs(products - np.diag(np.diag(products))).max() < 5.5 / np.sqrt(len(z))
+
+
+def test_further_draws_have_further_prior_draws_and_seeds_repeat_them():
+    data, bound = model("logit")
+    settings = Settings(draws=50, chains=2, tune=50)
+    features = tuple(f"x{j}" for j in range(P_MANY))
+    route = GeneralRoute(data, bound)
+    first = route.sample(settings, 0, data, bound, features).draws["coef"]
+    again = GeneralRoute(data, bound).sample(settings, 0, data, bound, features).draws["coef"]
+    np.testing.assert_array_equal(first, again)
+    more = route.more(50, settings)[0]["coef"]
+    np.testing.assert_array_equal(more, route.more(50, settings)[0]["coef"])
+    free = np.eye(P_MANY) - route._directions.basis @ route._directions.basis.T
+    unit = route._directions.scale / data.x_unit
+
+    def unseen(coef):
+        return (coef / unit @ free).ravel()
+
+    parts = [unseen(coef) for coef in (first[0], first[1], more[0], more[1])]
+    correlations = np.corrcoef(parts) - np.eye(4)
+    assert np.abs(correlations).max() < 4.5 / np.sqrt(50 * (P_MANY - N_FEW))
