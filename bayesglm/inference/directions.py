@@ -22,9 +22,10 @@ from bayesglm.kernel.priors import Flat, Normal
 
 #: Columns from which on it pays. (With fewer, NUTS learns the whole covariance, and products are short.)
 MANY = 64
-#: With this many times more rows than columns, the rows are what costs; those that are mostly zeros cost so little that
-#: other directions, along which they are not, only serve if they are much fewer.
-ROWS_A_COLUMN, SPARSE_ROWS_A_COLUMN = 4.0, 0.5
+#: With this many times more rows than columns, the rows are what costs; with several linear predictors, what a map leaves
+#: out costs more before. Rows of mostly zeros cost so little that other directions, along which they are not zeros,
+#: serve only if they are much fewer.
+ROWS_A_COLUMN, ROWS_A_COLUMN_SEVERAL, ROWS_A_COLUMN_SPARSE = 4.0, 2.0, 0.5
 #: A curvature this much smaller than the largest is none to divide by.
 LEAST = 1e-10
 
@@ -102,8 +103,10 @@ def normal_directions(data: RegressionData, priors: StandardisedPriors) -> Direc
     """
     design = data.design
     n, p = design.n_rows, design.n_columns
-    most = p * (SPARSE_ROWS_A_COLUMN if isinstance(design, SparseDesign) else ROWS_A_COLUMN)
-    if p < MANY or n >= most or (p <= n and data.family.n_predictors > 1):
+    most = ROWS_A_COLUMN if data.family.n_predictors == 1 else ROWS_A_COLUMN_SEVERAL
+    if isinstance(design, SparseDesign):
+        most = ROWS_A_COLUMN_SPARSE
+    if p < MANY or n >= most * p:
         return None
     if isinstance(priors.intercept, Flat) or priors.positive.any():
         return None
@@ -127,40 +130,56 @@ def normal_directions(data: RegressionData, priors: StandardisedPriors) -> Direc
     )
 
 
-def turned_fit(fit: LaplaceFit, first: int, r: int) -> tuple[np.ndarray, LaplaceFit] | None:
-    """Turn coordinates ``first`` to ``first + r`` of an approximation so that its curvature is diagonal among them.
+def turned_fit(
+    fit: LaplaceFit, n_predictors: int, first: int, r: int
+) -> tuple[np.ndarray, LaplaceFit] | None:
+    """Turn the coefficients of an approximation so that its curvature is diagonal, or nearly so.
 
     Parameters
     ----------
     fit : LaplaceFit
-    first, r : int
+    n_predictors : int
+        Linear predictors, whose coefficients are all turned in the same way.
+    first : int
+        Coordinates of each before its coefficients: 1 with an intercept.
+    r : int
+        Coefficients of each.
 
     Returns
     -------
     (ndarray of shape (r, r), LaplaceFit) or None
-        The turn T, old coordinates being T times new ones, and the same approximation in the new ones: its factor is
-        diagonal but for the columns of the other coordinates. None if it is no normal approximation.
+        The turn T, old coefficients being T times new ones, and the approximation in the new ones. Its factor is zero
+        but for the columns of other coordinates and one entry for each pair of linear predictors: of their curvature
+        across directions, of which there is little, it knows nothing. None if it is no normal approximation.
     """
-    matrix, here = fit.curvature, np.arange(first, first + r)
+    matrix, K, width = fit.curvature, n_predictors, first + r
+    # Coefficients of one direction side by side.
+    here = np.add.outer(first + np.arange(r), width * np.arange(K)).ravel()
     rest = np.setdiff1d(np.arange(len(matrix)), here)
-    values, turn = eigh(matrix[np.ix_(here, here)])
-    if not values[0] > LEAST * values[-1]:
-        return None
+    blocks = matrix[np.ix_(here, here)].reshape(r, K, r, K)
+    turn = eigh(np.einsum("ikjk->ij", blocks))[1]
     # Signs of eigenvectors are anybody's choice: the largest entry is positive.
     turn = turn * np.sign(turn[np.abs(turn).argmax(axis=0), np.arange(r)])
-    across = turn.T @ matrix[np.ix_(here, rest)]
-    of_rest, others = np.linalg.eigh(matrix[np.ix_(rest, rest)] - across.T @ (across / values[:, np.newaxis]))
+    whole = np.kron(turn, np.eye(K))
+    inner, across = whole.T @ matrix[np.ix_(here, here)] @ whole, whole.T @ matrix[np.ix_(here, rest)]
+    pairs = inner.reshape(r, K, r, K)[np.arange(r), :, np.arange(r)]
+    values, vectors = np.linalg.eigh(pairs)
+    if not values.min() > LEAST * values.max():
+        return None
+    solved = np.linalg.solve(inner, across)
+    of_rest, others = np.linalg.eigh(matrix[np.ix_(rest, rest)] - across.T @ solved)
     if len(rest) and not of_rest[0] > LEAST * of_rest[-1]:
         return None
     mode, curvature, factor = fit.mode.copy(), matrix.copy(), np.zeros_like(matrix)
-    mode[here] = turn.T @ fit.mode[here]
-    curvature[np.ix_(here, here)] = np.diag(values)
+    mode[here] = whole.T @ fit.mode[here]
+    curvature[np.ix_(here, here)] = inner
     curvature[np.ix_(here, rest)] = across
     curvature[np.ix_(rest, here)] = across.T
-    factor[here, here] = 1.0 / np.sqrt(values)
+    for direction, pair in zip(here.reshape(r, K), vectors / np.sqrt(values)[:, np.newaxis], strict=True):
+        factor[np.ix_(direction, direction)] = pair
     root = others / np.sqrt(of_rest)
     factor[np.ix_(rest, rest)] = root
-    factor[np.ix_(here, rest)] = -(across / values[:, np.newaxis]) @ root
+    factor[np.ix_(here, rest)] = -solved @ root
     return turn, LaplaceFit(mode, factor, curvature, fit.decrement, np.zeros((len(matrix), 0)))
 
 

@@ -91,13 +91,14 @@ def whitened(data: RegressionData, priors: PriorSet) -> Whitened:
         directions.data(data), directions.priors(standardised), directions.at_zero()
     )
     turned = None
-    if data.family.n_predictors == 1 and not others:
-        turned = turned_fit(fit, int(data.intercept), directions.basis.shape[1])
+    if not others:
+        turned = turned_fit(fit, data.family.n_predictors, int(data.intercept), directions.basis.shape[1])
     if turned is not None:
         turn, fit = turned
         directions = directions.turned(turn)
         along = directions.priors(standardised)
-        target = _regression(directions.data(data), along, along.joint())
+        prior = _joint(along, data.family.n_predictors, len(along.shift))
+        target = _regression(directions.data(data), along, prior)
     return Whitened(AffineTarget(target, fit.mode, fit.factor), fit, others, directions)
 
 

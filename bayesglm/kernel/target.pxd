@@ -15,8 +15,9 @@ cdef class AffineTarget(Target):
     cdef bint sparse
     cdef const double[::1] _shift
     cdef const double[:, ::1] _factor
-    cdef const Py_ssize_t[::1] _wide
-    cdef const double[:, ::1] _columns
+    cdef const Py_ssize_t[::1] _starts
+    cdef const Py_ssize_t[::1] _rows
+    cdef const double[::1] _values
     cdef double[::1] _q
     cdef double[::1] _grad
 

@@ -6,7 +6,6 @@ The NUTS kernel knows only `Target.logp_grad`. The densities of regression model
 
 import numpy as np
 
-from bayesglm.kernel._numeric cimport dot
 from libc.math cimport NAN
 from libc.string cimport memcpy
 from scipy.linalg.cython_blas cimport dgemv
@@ -14,9 +13,9 @@ from scipy.linalg.cython_blas cimport dgemv
 #: Log densities of more observations than this are larger than their differences by more digits than doubles have to
 #: spare. They are then counted from sigma = 1, which whoever makes the target sees to being near their mode.
 HEAVY = 1e8
-# A map whose columns but for one in so many are the diagonal's alone is applied column by column: in hundreds of
-# dimensions products with all of it cost more than many a density.
-cdef Py_ssize_t FEW = 16
+# A map with no more than one entry in so many is applied entry by entry: in hundreds of dimensions products with all of
+# it cost more than many a density.
+cdef Py_ssize_t FILLED = 12
 
 
 cdef class Target:
@@ -72,30 +71,28 @@ cdef class AffineTarget(Target):
         self._factor = self.factor
         self._q = np.empty(self.dim)
         self._grad = np.empty(self.dim)
-        rest = self.factor - np.diag(np.diagonal(self.factor))
-        wide = np.flatnonzero(rest.any(axis=0))
-        self.sparse = len(wide) * FEW <= self.dim
+        self.sparse = np.count_nonzero(self.factor) * FILLED <= self.dim * self.dim
         if self.sparse:
-            self._wide = wide
-            self._columns = np.ascontiguousarray(rest[:, wide].T)
+            columns, rows = np.nonzero(self.factor.T)
+            self._rows, self._values = np.ascontiguousarray(rows), self.factor[rows, columns]
+            self._starts = np.searchsorted(columns, np.arange(self.dim + 1))
 
     cdef double logp_grad(self, const double* q, double* grad) noexcept nogil:
         cdef int n = <int>self.dim, one = 1
-        cdef double alpha = 1.0, zero = 0.0, value
+        cdef double alpha = 1.0, zero = 0.0, value, total
         cdef Py_ssize_t i, j
-        if self.sparse:
-            for i in range(self.dim):
-                self._q[i] = self._shift[i] + self._factor[i, i] * q[i]
-            for j in range(self._wide.shape[0]):
-                for i in range(self.dim):
-                    self._q[i] += self._columns[j, i] * q[self._wide[j]]
-            value = self.inner.logp_grad(&self._q[0], &self._grad[0])
-            for i in range(self.dim):
-                grad[i] = self._factor[i, i] * self._grad[i]
-            for j in range(self._wide.shape[0]):
-                grad[self._wide[j]] += dot(&self._columns[j, 0], &self._grad[0], self.dim)
-            return value
         memcpy(&self._q[0], &self._shift[0], self.dim * sizeof(double))
+        if self.sparse:
+            for j in range(self.dim):
+                for i in range(self._starts[j], self._starts[j + 1]):
+                    self._q[self._rows[i]] += self._values[i] * q[j]
+            value = self.inner.logp_grad(&self._q[0], &self._grad[0])
+            for j in range(self.dim):
+                total = 0.0
+                for i in range(self._starts[j], self._starts[j + 1]):
+                    total += self._values[i] * self._grad[self._rows[i]]
+                grad[j] = total
+            return value
         # Row-major factor is its transpose to BLAS: q := factor z + shift, grad := factor' g.
         dgemv("T", &n, &n, &alpha, <double*>&self._factor[0, 0], &n, <double*>q, &one, &alpha, &self._q[0], &one)
         value = self.inner.logp_grad(&self._q[0], &self._grad[0])

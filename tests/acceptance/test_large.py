@@ -9,6 +9,7 @@ import pytest
 from scipy.special import log_expit
 
 from bayesglm import BayesianGLM, BayesianLinearRegression, Normal
+from bayesglm.inference.diagnostics import diagnose
 
 RNG = np.random.default_rng(12)
 
@@ -163,3 +164,42 @@ def test_two_thousand_groups():
     assert abs(np.mean(z)) < 0.01
     assert 0.98 < np.mean(z**2) < 1.02
     assert np.abs(z.mean(axis=(0, 1))).max() < 5.0 / np.sqrt(400)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(("family", "width"), [("bernoulli", 112.0), ("poisson", 1.0)])
+def test_two_thousand_columns_of_any_likelihood(family, width):
+    """Rows at right angles: linear predictors have posteriors of their own, by quadrature, and coefficients by sums.
+
+    With 112 for the standard deviation of a linear predictor (default priors of 2,000 columns) classes are separated.
+    """
+    n, p, scale, loc = 500, 2000, 0.8, 0.1
+    rng = np.random.default_rng(5)
+    rows = np.sqrt(2.0 / p) * np.cos(np.pi * np.outer(np.arange(1, n + 1), np.arange(p) + 0.5) / p)
+    X = width / scale * rows
+    level = loc * X.sum(axis=1)
+    eta = level + width * rng.normal(size=n)
+    y = (rng.random(n) < 1 / (1 + np.exp(-eta)) if family == "bernoulli" else rng.poisson(np.exp(eta))) * 1.0
+    model = BayesianGLM(
+        family=family, fit_intercept=False, prior=Normal(loc, scale), random_state=0, draws=150
+    )
+    model.fit(X, y)
+    v = np.linspace(-7.0, 7.0, 20_001)
+    at = level[:, np.newaxis] + width * v
+    if family == "bernoulli":
+        logs = log_expit((2.0 * y[:, np.newaxis] - 1.0) * at) - 0.5 * v**2
+    else:
+        logs = y[:, np.newaxis] * at - np.exp(at) - 0.5 * v**2
+    density = np.exp(logs - logs.max(axis=1, keepdims=True))
+    density /= density.sum(axis=1, keepdims=True)
+    mean = density @ v
+    variance = density @ v**2 - mean**2
+    draws = model.posterior_.draws["coef"]
+    for found, expected, sd in (
+        ((draws - loc) / scale @ rows.T, mean, np.sqrt(variance)),
+        (draws, loc + scale * mean @ rows, scale * np.sqrt(1.0 - (1.0 - variance) @ rows**2)),
+    ):
+        ess = diagnose(np.moveaxis(found, -1, 0), 1).ess_bulk
+        z = (found - expected) / sd
+        assert np.abs(z.mean(axis=(0, 1)) * np.sqrt(ess)).max() < 4.8
+        assert 0.98 < np.mean(z**2) < 1.02
