@@ -22,9 +22,9 @@ from bayesglm.kernel.priors import Flat, Normal
 
 #: Columns from which on it pays. (With fewer, NUTS learns the whole covariance, and products are short.)
 MANY = 64
-#: With this many times more rows than columns, the rows are what costs; with several linear predictors, what a map leaves
-#: out costs more before. Rows of mostly zeros cost so little that other directions, along which they are not zeros,
-#: serve only if they are much fewer.
+#: With this many times more rows than columns, the rows are what costs; with several linear predictors, what a map
+#: leaves out costs more before. Rows of mostly zeros cost so little that other directions, along which they are not
+#: zeros, serve only if they are much fewer.
 ROWS_A_COLUMN, ROWS_A_COLUMN_SEVERAL, ROWS_A_COLUMN_SPARSE = 4.0, 2.0, 0.5
 #: A curvature this much smaller than the largest is none to divide by.
 LEAST = 1e-10
