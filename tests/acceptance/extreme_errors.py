@@ -10,7 +10,7 @@ from mpmath import mp, mpf
 
 from bayesglm import BayesianLinearRegression
 from tests.acceptance.exact_posterior import ExactModel, ExactPosterior
-from tests.acceptance.extreme_cases import Case
+from tests.acceptance.extreme_case import Case
 
 EPS = float(np.finfo(float).eps)
 #: Draws a chain: enough for means to be compared, and quick.

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from bayesglm import BayesianGLM, BayesianLogisticRegression, InverseGamma
 from bayesglm.families import Bernoulli, Categorical, Gaussian, NegativeBinomial, Poisson, StudentT
 from bayesglm.inference import whitening
 from bayesglm.inference.directions import normal_directions
@@ -12,6 +13,7 @@ from bayesglm.inference.general_route import GeneralRoute
 from bayesglm.inference.regression_data import regression_data
 from bayesglm.inference.sampling import Settings
 from bayesglm.kernel.priors import Flat, Laplace, Normal
+from bayesglm.testing import simulation_based_calibration
 
 N_FEW, P_MANY = 40, 90
 RNG = np.random.default_rng(7)
@@ -175,3 +177,20 @@ def test_further_draws_have_further_prior_draws_and_seeds_repeat_them():
     parts = [unseen(coef) for coef in (first[0], first[1], more[0], more[1])]
     correlations = np.corrcoef(parts) - np.eye(4)
     assert np.abs(correlations).max() < 4.5 / np.sqrt(50 * (P_MANY - N_FEW))
+
+
+@pytest.mark.parametrize("family", ["bernoulli", "negative_binomial", "classes"])
+def test_ranks_are_uniform(family):
+    """By simulation from the priors: a truth is any of the draws, in what the rows see and in what they do not."""
+    rng = np.random.default_rng(8)
+    rows = rng.normal(size=(30, 70)) + 0.3
+    common = {"prior": Normal(0.1, 0.15), "intercept_prior": Normal(0.5, 1.0), "center": False, "draws": 250}
+    if family == "classes":
+        estimator = BayesianLogisticRegression(**common)
+    else:
+        estimator = BayesianGLM(family=family, **common)
+        if family == "negative_binomial":
+            estimator.set_params(aux_priors={"phi": InverseGamma(4.0, 6.0)})
+    y = np.arange(30) % (3 if family == "classes" else 2)
+    found = simulation_based_calibration(estimator, rows, y, n_simulations=60, random_state=0)
+    assert found.p_value > 1e-3

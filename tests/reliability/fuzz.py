@@ -19,8 +19,9 @@ from pathlib import Path
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from joblib import Parallel, delayed
 
-from tests.fuzz_checks import Case, HangError, check, place
-from tests.fuzz_models import GROUPS, cases
+from tests.fuzz_checks import check
+from tests.fuzz_models import GROUPS, Case, cases
+from tests.fuzz_promises import HangError, place
 
 #: Cases that hypothesis makes from one seed.
 CHUNK = 125

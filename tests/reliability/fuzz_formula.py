@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 
 from tests.audit import Witness, suspicious
-from tests.fuzz_checks import expect, patience, place, refusal
+from tests.fuzz_promises import expect, patience, place, refusal
 from tests.reliability.atheris_options import options
 
 RNG = np.random.default_rng(0)

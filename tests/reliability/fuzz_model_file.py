@@ -34,7 +34,7 @@ with atheris.instrument_imports(
 import numpy as np
 
 from tests.audit import SCIPY_TEMPLATE, Witness, suspicious
-from tests.fuzz_checks import expect, patience, place, refusal
+from tests.fuzz_promises import expect, patience, place, refusal
 from tests.reliability.atheris_options import options
 from tests.saved_models import fitted, rows_of
 
