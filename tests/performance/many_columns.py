@@ -1,33 +1,93 @@
-"""Logistic regressions of 500 rows and more and more columns: seconds and steps of a trajectory.
+"""Regressions of 500 rows and many columns: seconds, steps of a trajectory and R-hat, by columns or by model.
 
-python -m tests.performance.many_columns [100 200 400]
+python -m tests.performance.many_columns [100 200 400 700 2000]        logistic regression, default priors, 200 draws
+python -m tests.performance.many_columns --models [--columns 2000]     models and priors, 100 draws each
 
-NUTS learns no covariance beyond 200 dimensions, and trajectories grow: the script shows by how much.
+A model that has not ended after ``--limit`` seconds (300) is stopped as by Ctrl-C.
 """
 
-import sys
+import argparse
+import signal
 import time
 import warnings
+from typing import Any
 
 import numpy as np
 
-from bayesglm import BayesianLogisticRegression
+from bayesglm import (
+    R2D2,
+    BayesianGLM,
+    BayesianLinearRegression,
+    BayesianLogisticRegression,
+    Horseshoe,
+    StudentT,
+)
+
+N = 500
+#: By name: what responses are, class, parameters.
+MODELS: dict[str, tuple[str, type, dict[str, Any]]] = {
+    "linear": ("real", BayesianLinearRegression, {}),
+    "linear, learned scale": ("real", BayesianLinearRegression, {"prior_scale": "learn"}),
+    "linear, Student t": ("real", BayesianLinearRegression, {"prior": StudentT(4, 0, 1)}),
+    "linear, Laplace": ("real", BayesianLinearRegression, {"prior": "laplace"}),
+    "linear, horseshoe": ("real", BayesianLinearRegression, {"prior": Horseshoe()}),
+    "linear, R2D2": ("real", BayesianLinearRegression, {"prior": R2D2()}),
+    "linear, positive": ("real", BayesianLinearRegression, {"positive": True}),
+    "logistic": ("binary", BayesianLogisticRegression, {}),
+    "logistic, three classes": ("classes", BayesianLogisticRegression, {}),
+    "logistic, learned scale": ("binary", BayesianLogisticRegression, {"prior_scale": "learn"}),
+    "logistic, Student t": ("binary", BayesianLogisticRegression, {"prior": StudentT(4, 0, 1)}),
+    "logistic, horseshoe": ("binary", BayesianLogisticRegression, {"prior": Horseshoe()}),
+    "logistic, R2D2": ("binary", BayesianLogisticRegression, {"prior": R2D2()}),
+    "Poisson": ("counts", BayesianGLM, {"family": "poisson"}),
+    "negative binomial": ("counts", BayesianGLM, {"family": "negative_binomial"}),
+}
+
+
+def data(kind: str, p: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows whose first columns have an effect, and responses of a kind."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(N, p))
+    eta = X[:, 0] - X[:, 1]
+    if kind == "binary":
+        return X, (rng.random(N) < 1.0 / (1.0 + np.exp(-eta))).astype(float)
+    if kind == "classes":
+        return X, np.digitize(eta + rng.logistic(size=N), [-1.0, 1.0])
+    return X, rng.poisson(np.exp(0.5 * eta)).astype(float) if kind == "counts" else eta + rng.normal(size=N)
+
+
+def measure(label: str, model: Any, X: np.ndarray, y: np.ndarray) -> None:
+    """Fit, and print what it took."""
+    begin = time.perf_counter()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # so few draws
+            part = model.fit(X, y).posterior_
+    except KeyboardInterrupt:
+        print(f"{label:26s}  stopped after {time.perf_counter() - begin:.0f} s", flush=True)
+        return
+    seconds, rhat = time.perf_counter() - begin, part.diagnostics.rhat.max()
+    steps = part.stats["n_steps"].mean()
+    print(f"{label:26s}  {seconds:6.1f} s  {steps:5.0f} steps  R-hat {rhat:.2f}  {part.how}", flush=True)
 
 
 def main() -> None:
-    for p in [int(word) for word in sys.argv[1:]] or [100, 200, 400]:
-        rng = np.random.default_rng(0)
-        X = rng.normal(size=(500, p))
-        y = (rng.random(500) < 1.0 / (1.0 + np.exp(-X[:, 0]))).astype(float)
-        begin = time.perf_counter()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # so few draws
-            model = BayesianLogisticRegression(draws=200, random_state=0, progressbar=False).fit(X, y)
-        seconds, part = time.perf_counter() - begin, model.posterior_
-        print(
-            f"{p:5d} columns  {seconds:6.1f} s  {part.stats['n_steps'].mean():5.0f} steps  {part.how}",
-            flush=True,
-        )
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("numbers", nargs="*", type=int, default=[100, 200, 400, 700, 2000])
+    parser.add_argument("--models", action="store_true")
+    parser.add_argument("--columns", type=int, default=2000)
+    parser.add_argument("--limit", type=int, default=300)
+    arguments = parser.parse_args()
+    common = {"random_state": 0, "progressbar": False}
+    if not arguments.models:
+        for p in arguments.numbers:
+            measure(f"{p} columns", BayesianLogisticRegression(draws=200, **common), *data("binary", p))
+        return
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    for name, (kind, estimator, params) in MODELS.items():
+        signal.alarm(arguments.limit)
+        measure(name, estimator(draws=100, **params, **common), *data(kind, arguments.columns))
+        signal.alarm(0)
 
 
 if __name__ == "__main__":
