@@ -1,7 +1,7 @@
 """Regressions of 500 rows and many columns: seconds, steps of a trajectory and R-hat, by columns or by model.
 
 python -m tests.performance.many_columns [100 200 400 700 2000]        logistic regression, default priors, 200 draws
-python -m tests.performance.many_columns --models [--columns 2000]     models and priors, 100 draws each
+python -m tests.performance.many_columns --models [--only NAME]     models and priors, 100 draws each
 
 A model that has not ended after ``--limit`` seconds (300) is stopped as by Ctrl-C.
 """
@@ -76,6 +76,7 @@ def main() -> None:
     parser.add_argument("numbers", nargs="*", type=int, default=[100, 200, 400, 700, 2000])
     parser.add_argument("--models", action="store_true")
     parser.add_argument("--columns", type=int, default=2000)
+    parser.add_argument("--only", default="", help="models whose names hold this")
     parser.add_argument("--limit", type=int, default=300)
     arguments = parser.parse_args()
     common = {"random_state": 0, "progressbar": False}
@@ -85,6 +86,8 @@ def main() -> None:
         return
     signal.signal(signal.SIGALRM, signal.default_int_handler)
     for name, (kind, estimator, params) in MODELS.items():
+        if arguments.only not in name:
+            continue
         signal.alarm(arguments.limit)
         measure(name, estimator(draws=100, **params, **common), *data(kind, arguments.columns))
         signal.alarm(0)
