@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -353,6 +354,15 @@ for prior in (None, Laplace(0, 1)):
     str(model.summary())
     model.summary()._repr_html_()
 """
+
+
+def test_a_source_distribution_holds_what_the_kernels_are_built_from():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    patterns = settings["package-data"]["bayesglm.kernel"]
+    files = {path.suffix for path in (PACKAGE / "kernel").iterdir() if path.is_file()}
+    made = {".py", ".c", ".so", ".pyd"}
+    assert {f"*{suffix}" for suffix in files - made} <= set(patterns)
+    assert "*.pyx" in patterns
 
 
 @pytest.fixture(scope="module")
