@@ -37,8 +37,10 @@ MODELS: dict[str, tuple[str, type, dict[str, Any]]] = {
     "logistic, three classes": ("classes", BayesianLogisticRegression, {}),
     "logistic, learned scale": ("binary", BayesianLogisticRegression, {"prior_scale": "learn"}),
     "logistic, Student t": ("binary", BayesianLogisticRegression, {"prior": StudentT(4, 0, 1)}),
+    "logistic, Laplace": ("binary", BayesianLogisticRegression, {"prior": "laplace"}),
     "logistic, horseshoe": ("binary", BayesianLogisticRegression, {"prior": Horseshoe()}),
     "logistic, R2D2": ("binary", BayesianLogisticRegression, {"prior": R2D2()}),
+    "logistic, positive": ("binary", BayesianLogisticRegression, {"positive": True}),
     "Poisson": ("counts", BayesianGLM, {"family": "poisson"}),
     "negative binomial": ("counts", BayesianGLM, {"family": "negative_binomial"}),
 }
