@@ -192,5 +192,5 @@ def test_ranks_are_uniform(family):
         if family == "negative_binomial":
             estimator.set_params(aux_priors={"phi": InverseGamma(4.0, 6.0)})
     y = np.arange(30) % (3 if family == "classes" else 2)
-    found = simulation_based_calibration(estimator, rows, y, n_simulations=60, random_state=0)
+    found = simulation_based_calibration(estimator, rows, y, n_simulations=40, random_state=0)
     assert found.p_value > 1e-3
