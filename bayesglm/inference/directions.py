@@ -1,4 +1,4 @@
-"""Many coefficients with normal priors, along the directions that the rows see and the posterior is longest in.
+"""Many coefficients with normal priors, along the directions that the rows see and the axes of the curvature.
 
 Rows say nothing of a direction at right angles to all of them. Where there are more columns than rows most are, and
 what a normal prior says there is independent of all else: chains walk in as many dimensions as there are rows, and the
@@ -47,7 +47,7 @@ class Directions:
     shift : ndarray of shape (r,)
         What the intercept's prior speaks of is the intercept less ``shift @ v``.
     level : float
-        What ``loc`` takes from it; part of ``offset``, so that it is to be added to the intercept.
+        ... and less this, which is of ``loc``.
     """
 
     loc: np.ndarray
@@ -71,6 +71,7 @@ class Directions:
         return dataclasses.replace(
             priors,
             coef=(Normal(0.0, 1.0).bind(np.arange(r)),),
+            intercept=None if priors.intercept is None else priors.intercept.transformed(-self.level, 1.0),
             shift=self.shift,
             positive=np.zeros(r, dtype=bool),
         )
@@ -124,9 +125,14 @@ def normal_directions(data: RegressionData, priors: StandardisedPriors) -> Direc
     seen = np.vstack([rows, shifted]) if shifted.any() else rows
     if len(seen) < p:
         basis = qr(seen.T, mode="economic")[0]
-    level = float(priors.shift @ loc)
     return Directions(
-        loc, scale, basis, rows @ basis, plain @ loc + level, np.asarray(shifted @ basis), level
+        loc=loc,
+        scale=scale,
+        basis=basis,
+        rows=rows @ basis,
+        offset=plain @ loc,
+        shift=np.asarray(shifted @ basis),
+        level=float(priors.shift @ loc),
     )
 
 
@@ -149,8 +155,8 @@ def turned_fit(
     -------
     (ndarray of shape (r, r), LaplaceFit) or None
         The turn T, old coefficients being T times new ones, and the approximation in the new ones. Its factor is zero
-        but for the columns of other coordinates and one entry for each pair of linear predictors: of their curvature
-        across directions, of which there is little, it knows nothing. None if it is no normal approximation.
+        but for the columns of other coordinates and one entry for each pair of linear predictors: of what
+        curvature several of them leave across directions it knows nothing. None if it is no normal approximation.
     """
     matrix, K, width = fit.curvature, n_predictors, first + r
     # Coefficients of one direction side by side.

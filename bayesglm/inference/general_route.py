@@ -223,7 +223,6 @@ class GeneralRoute:
         if self._directions is not None:
             free = zip(coef, found.states, strict=True)
             coef = np.array([self._directions.coefficients(v, _beside(state)) for v, state in free])
-            level = level + self._directions.level
         coef = coef * (self._y_unit / self._x_unit)
         draws: dict[str, np.ndarray] = {}
         if first:

@@ -73,6 +73,10 @@ def whitened(data: RegressionData, priors: PriorSet) -> Whitened:
     data : RegressionData
     priors : PriorSet
 
+    Returns
+    -------
+    Whitened
+
     Raises
     ------
     UndeterminedError

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from bayesglm import BayesianGLM, BayesianLogisticRegression, InverseGamma
+from bayesglm import (
+    BayesianGLM,
+    BayesianLinearRegression,
+    BayesianLogisticRegression,
+    HalfNormal,
+    InverseGamma,
+)
 from bayesglm.families import Bernoulli, Categorical, Gaussian, NegativeBinomial, Poisson, StudentT
 from bayesglm.inference import whitening
 from bayesglm.inference.directions import normal_directions
@@ -74,9 +80,8 @@ def in_coefficients(route, q, data):
     """Map coordinates along directions to intercepts, coefficients and the rest."""
     directions, K, first = route._directions, data.family.n_predictors, int(data.intercept)
     linear = q[: len(q) - len(data.family.aux)].reshape(K, -1)
-    level = linear[:, :first] + directions.level
     coef = directions.loc + directions.scale * (linear[:, first:] @ directions.basis.T)
-    return np.concatenate([np.hstack([level, coef]).ravel(), q[linear.size :]])
+    return np.concatenate([np.hstack([linear[:, :first], coef]).ravel(), q[linear.size :]])
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -147,9 +152,7 @@ def test_what_no_row_sees_is_the_prior_and_independent_of_the_rest():
     coef = directions.coefficients(v, np.random.default_rng(4))
     rows = np.concatenate([data.design.block(b) for b in range(data.design.n_blocks)])
     # What the rows see is v's alone ...
-    np.testing.assert_allclose(
-        coef @ rows.T + directions.level, v @ directions.rows.T + directions.offset, atol=1e-9
-    )
+    np.testing.assert_allclose(coef @ rows.T, v @ directions.rows.T + directions.offset, atol=1e-9)
     # ... and if v comes from the prior, so do the coefficients: each and every pair.
     z = ((coef - directions.loc) / directions.scale).reshape(-1, P_MANY)
     assert np.abs(z.mean(axis=0)).max() < 4.5 / np.sqrt(len(z))
@@ -177,6 +180,44 @@ def test_further_draws_have_further_prior_draws_and_seeds_repeat_them():
     parts = [unseen(coef) for coef in (first[0], first[1], more[0], more[1])]
     correlations = np.corrcoef(parts) - np.eye(4)
     assert np.abs(correlations).max() < 4.5 / np.sqrt(50 * (P_MANY - N_FEW))
+
+
+@pytest.mark.parametrize("n", [40, 150])
+def test_it_agrees_with_the_exact_moments_of_the_normal_model(n):
+    """Quadrature over sigma, by another route: no mode, no directions, no chains."""
+    rng = np.random.default_rng(9)
+    rows = rng.normal(size=(n, 80)) + 0.5
+    y = 1.0 + rows[:, 0] + rng.normal(size=n)
+    # (Wider priors of more columns than rows let sigma go to nothing, where the chains of the GLM do not follow.)
+    common = {
+        "prior": Normal(0.05, 0.04 if n < 80 else 0.2),
+        "intercept_prior": Normal(0.5, 2.0),
+        "center": False,
+    }
+    exact = (
+        BayesianLinearRegression(sigma_prior=HalfNormal(1.0), random_state=0, **common)
+        .fit(rows, y)
+        .posterior_.exact
+    )
+    model = BayesianGLM(aux_priors={"sigma": HalfNormal(1.0)}, random_state=0, **common).fit(rows, y)
+    posterior = model.posterior_
+    names = ("Intercept", "coef", "sigma")
+    mean, sd = (np.hstack([moments[name] for name in names]) for moments in (exact.mean, exact.sd))
+    draws = np.concatenate([np.atleast_3d(posterior.draws[name]) for name in names], axis=2)
+    z = (draws - mean) / sd
+    assert np.abs(z.mean(axis=(0, 1)) * np.sqrt(np.minimum(posterior.diagnostics.ess_bulk, 4000))).max() < 4.5
+    np.testing.assert_allclose(z.std(axis=(0, 1)), 1.0, atol=0.09)
+
+
+def test_the_climb_starts_where_coefficients_are_zero():
+    """Priors far from zero, of predictors far from zero: exp of the one times the other is no number."""
+    rows = FEW[:, :70] / np.abs(FEW[:, :70]).max(axis=0) + 1e3
+    data = regression_data(rows, response(Poisson(), N_FEW), Poisson())
+    priors = {"prior": Normal(1.0, 0.5), "intercept_prior": Normal(0.0, 1e5), "center": False}
+    bound = resolve_family(data, [f"x{j}" for j in range(70)], {}, **priors)
+    route = GeneralRoute(data, bound)
+    assert route._directions.level > 1e3
+    assert route.laplace.converged
 
 
 @pytest.mark.parametrize("family", ["bernoulli", "negative_binomial", "classes"])

@@ -1,4 +1,4 @@
-"""Regressions of 500 rows and many columns: seconds, steps of a trajectory and R-hat, by columns or by model.
+"""Regressions of 500 rows (or so) and many columns: seconds, steps of a trajectory and R-hat, by columns or by model.
 
 python -m tests.performance.many_columns [100 200 400 700 2000]        logistic regression, default priors, 200 draws
 python -m tests.performance.many_columns --models [--only NAME]     models and priors, 100 draws each
@@ -23,7 +23,6 @@ from bayesglm import (
     StudentT,
 )
 
-N = 500
 #: By name: what responses are, class, parameters.
 MODELS: dict[str, tuple[str, type, dict[str, Any]]] = {
     "linear": ("real", BayesianLinearRegression, {}),
@@ -46,16 +45,16 @@ MODELS: dict[str, tuple[str, type, dict[str, Any]]] = {
 }
 
 
-def data(kind: str, p: int) -> tuple[np.ndarray, np.ndarray]:
+def data(kind: str, p: int, n: int = 500) -> tuple[np.ndarray, np.ndarray]:
     """Return rows whose first columns have an effect, and responses of a kind."""
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(N, p))
+    X = rng.normal(size=(n, p))
     eta = X[:, 0] - X[:, 1]
     if kind == "binary":
-        return X, (rng.random(N) < 1.0 / (1.0 + np.exp(-eta))).astype(float)
+        return X, (rng.random(n) < 1.0 / (1.0 + np.exp(-eta))).astype(float)
     if kind == "classes":
-        return X, np.digitize(eta + rng.logistic(size=N), [-1.0, 1.0])
-    return X, rng.poisson(np.exp(0.5 * eta)).astype(float) if kind == "counts" else eta + rng.normal(size=N)
+        return X, np.digitize(eta + rng.logistic(size=n), [-1.0, 1.0])
+    return X, rng.poisson(np.exp(0.5 * eta)).astype(float) if kind == "counts" else eta + rng.normal(size=n)
 
 
 def measure(label: str, model: Any, X: np.ndarray, y: np.ndarray) -> None:
@@ -79,6 +78,9 @@ def main() -> None:
     parser.add_argument("--models", action="store_true")
     parser.add_argument("--columns", type=int, default=2000)
     parser.add_argument("--only", default="", help="models whose names hold this")
+    parser.add_argument("--rows", type=int, default=500)
+    parser.add_argument("--draws", type=int, default=100, help="of each model")
+    parser.add_argument("--tune", type=int, help="default: as many as it needs")
     parser.add_argument("--limit", type=int, default=300)
     arguments = parser.parse_args()
     common = {"random_state": 0, "progressbar": False}
@@ -91,7 +93,8 @@ def main() -> None:
         if arguments.only not in name:
             continue
         signal.alarm(arguments.limit)
-        measure(name, estimator(draws=100, **params, **common), *data(kind, arguments.columns))
+        model = estimator(draws=arguments.draws, tune=arguments.tune, **params, **common)
+        measure(name, model, *data(kind, arguments.columns, arguments.rows))
         signal.alarm(0)
 
 
