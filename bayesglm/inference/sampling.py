@@ -7,6 +7,7 @@ signal handling. Results depend on the seed alone, never on the number of thread
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -381,14 +382,22 @@ def _is_standardised(pooled: np.ndarray, table: np.ndarray) -> bool:
 
 
 def _affine(pooled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and a square root of the covariance of draws, shrunk towards the identity as Stan does."""
+    """Return mean and a square root of the covariance of draws, shrunk towards the identity as Stan does.
+
+    Too few draws, or draws whose covariance has no square root, give the root of their variances alone.
+    """
     n, dim = pooled.shape
     shift = pooled.mean(axis=0)
-    if dim > DENSE_LIMIT or n < DRAWS_PER_DIMENSION * dim:
+    if dim <= DENSE_LIMIT and n >= DRAWS_PER_DIMENSION * dim:
+        with np.errstate(over="ignore", invalid="ignore"), contextlib.suppress(np.linalg.LinAlgError):
+            covariance = n / (n + 5.0) * np.atleast_2d(np.cov(pooled.T)) + 5e-3 / (n + 5.0) * np.eye(dim)
+            factor = np.linalg.cholesky(covariance)
+            if np.isfinite(factor).all():
+                return shift, factor
+    with np.errstate(over="ignore", invalid="ignore"):
         variance = n / (n + 5.0) * pooled.var(axis=0) + 5e-3 / (n + 5.0)
-        return shift, np.diag(np.sqrt(variance))
-    covariance = n / (n + 5.0) * np.atleast_2d(np.cov(pooled.T)) + 5e-3 / (n + 5.0) * np.eye(dim)
-    return shift, np.linalg.cholesky(covariance)
+    # Where draws lie so far apart that their squares overflow, the map stays as wide as it was.
+    return shift, np.diag(np.sqrt(np.where(np.isfinite(variance), variance, 1.0)))
 
 
 def collect(target: Target, chains: list[Chain], draws: np.ndarray, table: np.ndarray, tune: int) -> Run:

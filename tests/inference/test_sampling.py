@@ -354,3 +354,16 @@ def test_one_chain_learns_variances_where_draws_do_not_determine_a_covariance():
         warnings.simplefilter("ignore")  # a hundred draws are few
         model.fit(X, y)
     assert model.posterior_.stats["tree_depth"].mean() < 6
+
+
+@pytest.mark.parametrize("size", [1e8, 1e200], ids=["no square root", "squares overflow"])
+def test_draws_that_determine_no_covariance_give_variances(size):
+    """Few rows of noise with heavy tails send chains so far apart that rounding is all that is left of a covariance."""
+    rng = np.random.default_rng(0)
+    draws = rng.normal(size=(300, 3)) @ np.array([[size, -size, 0.0], [0.0, 1e-9, 0.0], [0.0, 0.0, 2.0]])
+    shift, factor = sampling._affine(draws)
+    np.testing.assert_allclose(shift, draws.mean(axis=0))
+    assert np.all(np.isfinite(factor))
+    np.testing.assert_array_equal(factor, np.diag(np.diag(factor)))
+    assert factor[2, 2] == pytest.approx(2.0, rel=0.1)
+    assert factor[0, 0] == (pytest.approx(size, rel=0.1) if size < 1e100 else 1.0)
