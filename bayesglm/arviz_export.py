@@ -7,7 +7,7 @@ warns about more chains than draws.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from numbers import Real
@@ -22,6 +22,8 @@ OBSERVATIONS = "obs"
 FEATURES = "feature"
 RESPONSES = "response"
 CLASSES = "class"
+#: What coefficients may be called in the groups of parameters.
+NAMINGS = ("coef", "terms")
 _SAMPLE = ("chain", "draw")
 _DIMENSIONS = (*_SAMPLE, OBSERVATIONS, FEATURES, RESPONSES, CLASSES)
 _PARAMETERS = ("Intercept", "coef", "sigma")
@@ -49,6 +51,7 @@ def to_arviz(
     response: str = "y",
     responses: Sequence[str] | None = None,
     classes: Sequence[str] | None = None,
+    names: str = "coef",
     attrs: Mapping[str, Any] | None = None,
 ) -> Any:
     """Put named arrays into the container of the installed ArviZ.
@@ -80,6 +83,11 @@ def to_arviz(
     classes : sequence of str, length k, or None, default None
         Names of the classes that intercepts and coefficients belong to: the coordinate of dimension ``class``, behind
         ``draw``.
+    names : {"coef", "terms"}, default="coef"
+        What coefficients are called in ``posterior``, ``prior`` and ``log_prior``: one variable ``coef`` with the
+        dimension ``feature``, or a variable for each under its own name, such as ``x`` and ``C(g)[T.b]``. In the
+        latter ``/`` becomes ``_``, a name that is taken (those listed above, and the other parameters of the groups,
+        such as ``phi``) gets a ``_`` at its end, and one that occurs again is numbered.
     attrs : mapping or None, default None
         What else to record, such as ``sampling_time`` (seconds), ``tuning_steps`` and ``sampler``. Written
         on the whole and on ``posterior`` and ``sample_stats``; ``None`` values are left out, and what
@@ -107,7 +115,11 @@ def to_arviz(
     }
     record = {**origin, **_storable(attrs or {})}
     columns = _distinct(features)
-    shown = _free_name(response)
+    shown = _free_name(response or "y")
+    own = None
+    if names == "terms":
+        others = {name for group in _PARAMETER_GROUPS for name in groups.get(group) or {}}
+        own = _distinct([_free_name(str(name), others) for name in features])
     labels = None if observations is None else _labels(observations)
 
     datasets = {}
@@ -125,6 +137,8 @@ def to_arviz(
             name: (_dimensions(group, name, array.ndim, of_class if name in _OF_CLASS else each), array)
             for name, array in arrays.items()
         }
+        if own is not None and group in _PARAMETER_GROUPS:
+            contents = _by_name(contents, own)
         if group == "constant_data" and "X" in arrays and len(columns) <= _MOST_COLUMNS:
             for column, name in enumerate(columns):
                 if name not in (*contents, *_DIMENSIONS, shown, "") and "/" not in name:
@@ -164,7 +178,7 @@ def gaussian_groups(
     rng : numpy.random.Generator
         Of the predictive draws.
     prior : mapping of ndarray or None, default None
-        As many draws of the prior, with one dimension in place of (chain, draw).
+        Draws of the prior, as many and in the same shape.
     weights : ndarray of shape (n,) or None, default None
         Of the rows.
     precision : bool, default False
@@ -192,11 +206,9 @@ def gaussian_groups(
         },
     }
     if prior is not None:
-        shape = draws["sigma"].shape
-        shaped = {name: values.reshape(*shape, *values.shape[1:]) for name, values in prior.items()}
-        mean = _line(shaped, X)
-        mean += shaped["sigma"][..., np.newaxis] * noise * rng.standard_normal(mean.shape)
-        groups["prior"], groups["prior_predictive"] = shaped, {response: mean}
+        mean = _line(prior, X)
+        mean += prior["sigma"][..., np.newaxis] * noise * rng.standard_normal(mean.shape)
+        groups["prior"], groups["prior_predictive"] = dict(prior), {response: mean}
     return groups
 
 
@@ -226,9 +238,27 @@ def _container(datasets: dict[str, Any], attrs: dict[str, Any]) -> Any:
     return az.InferenceData(attrs=attrs, **datasets)
 
 
-def _free_name(response: str) -> str:
-    name = response.replace("/", "_") or "y"
-    return name + "_" if name in (*_DIMENSIONS, *_PARAMETERS) else name
+def _free_name(name: str, others: Collection[str] = ()) -> str:
+    """The name as it can stand in a file, with ``_`` at its end where it means something else already."""
+    name = name.replace("/", "_")
+    taken = ("", *_DIMENSIONS, *_PARAMETERS, *others)
+    while name in taken:
+        name += "_"
+    return name
+
+
+def _by_name(
+    contents: Mapping[str, tuple[tuple[str, ...], np.ndarray]], names: Sequence[str]
+) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
+    """The variables with one for each coefficient, under the names, in place of ``coef``."""
+    split: dict[str, tuple[tuple[str, ...], np.ndarray]] = {}
+    for variable, (dimensions, array) in contents.items():
+        if dimensions[-1:] == (FEATURES,):
+            each = np.ascontiguousarray(np.moveaxis(array, -1, 0))
+            split |= {name: (dimensions[:-1], values) for name, values in zip(names, each, strict=True)}
+        else:
+            split[variable] = dimensions, array
+    return split
 
 
 def _array(name: str, values: ArrayLike, group: str) -> np.ndarray:
@@ -294,11 +324,15 @@ def _labels(observations: Sequence | np.ndarray) -> np.ndarray:
 def _distinct(features: Sequence[str]) -> list[str]:
     """The names, a repeated one numbered: ArviZ 0.x cannot make a table of equal labels."""
     seen: Counter[str] = Counter()
-    names = []
+    names: dict[str, None] = {}
     for name in map(str, features):
         seen[name] += 1
-        names.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
-    return names
+        fresh = name if seen[name] == 1 else f"{name} ({seen[name]})"
+        while fresh in names:
+            seen[name] += 1
+            fresh = f"{name} ({seen[name]})"
+        names[fresh] = None
+    return list(names)
 
 
 def _storable(attrs: Mapping[str, Any]) -> dict[str, Any]:

@@ -49,6 +49,8 @@ class BayesianLogisticRegression(ClassifierMixin, FamilyModel):
         Class labels in ascending order; the first is the reference.
     coef_ : ndarray of shape (n_classes - 1, p)
         Posterior means: log odds ratios against the first class, a row for each of the others.
+    coef_names_ : ndarray of shape (p,)
+        Names of the columns of ``coef_``, as in `BayesianGLM`.
     intercept_ : ndarray of shape (n_classes - 1,)
     posterior_ : Posterior
         Draws, statistics and diagnostics as plain NumPy.

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from bayesglm.arviz_export import NAMINGS
 from bayesglm.family_report import family_summary
 from bayesglm.family_rows import FamilyRows
-from bayesglm.inference.sampling import seed_sequence
-from bayesglm.posterior_access import PREDICTIVE_STREAM, PosteriorAccess
+from bayesglm.posterior_access import PosteriorAccess
 from bayesglm.report import SummaryTable
-from bayesglm.row_arguments import refuse_lost_trials
+from bayesglm.row_arguments import ROW_ARGUMENTS, refuse_lost_trials
 from bayesglm.snapshot import of_one_fit
-from bayesglm.validation import check_bool, check_fraction, check_memory, check_weights
+from bayesglm.validation import check_bool, check_choice, check_fraction, check_memory, check_weights
 
 
 class FamilyAccess(FamilyRows, PosteriorAccess):
@@ -25,11 +25,12 @@ class FamilyAccess(FamilyRows, PosteriorAccess):
     @of_one_fit
     def to_arviz(
         self,
-        X: Any,
+        X: Any = None,
         y: Any = None,
         *,
         sample_weight: Any = None,
         prior: bool = False,
+        names: str = "coef",
         random_state: Any = None,
         **row_arguments: Any,
     ) -> Any:
@@ -37,14 +38,19 @@ class FamilyAccess(FamilyRows, PosteriorAccess):
 
         Parameters
         ----------
-        X : array-like, sparse matrix or data frame of shape (n, p)
-            The training data or others.
+        X : array-like, sparse matrix or data frame of shape (n, p), optional
+            The training data or others. None: only what needs no rows.
         y : array-like of shape (n,), optional
             Not needed if the formula has a left side.
         sample_weight : array-like of shape (n,), optional
             Those of `fit`: the log likelihood of a row that counts as w rows is w times as large.
         prior : bool, default=False
             Add ``prior`` and ``prior_predictive``, as many draws as the posterior has.
+        names : {"coef", "terms"}, default="coef"
+            "coef": coefficients are one variable, ``coef``, with the dimension ``feature``. "terms": each is a variable
+            of its own under its own name, as in PyMC: ``x``, ``C(g)[T.b]``. There ``/`` becomes ``_``, and a name that
+            means something else (``sigma``, ``phi``, ``Intercept``, ``coef``, ``class`` and the like) gets a ``_`` at
+            its end.
         random_state : None, int, RandomState or Generator, default=None
             Of the predictive draws; None: the same as in `fit`.
         **row_arguments
@@ -54,9 +60,19 @@ class FamilyAccess(FamilyRows, PosteriorAccess):
         -------
         arviz.InferenceData or xarray.DataTree
             With groups ``posterior``, ``sample_stats``, ``posterior_predictive``, ``log_likelihood``,
-            ``log_prior``, ``observed_data`` and ``constant_data`` (without X if that is sparse). Classes are
-            numbered in the order of ``classes_``. Rows with missing values are left out.
+            ``log_prior``, ``observed_data`` and ``constant_data`` (without X if that is sparse); without rows,
+            ``posterior`` and ``sample_stats``. Classes are numbered in the order of ``classes_``. Rows with missing
+            values are left out.
         """
+        check_choice(names, "names", NAMINGS)
+        unknown = [name for name in row_arguments if name not in ROW_ARGUMENTS]
+        if unknown:
+            raise TypeError(
+                f"to_arviz has no argument {unknown[0]!r}: what rows bring are {', '.join(ROW_ARGUMENTS)}."
+            )
+        if X is None:
+            of_rows = {"y": y, "sample_weight": sample_weight, **row_arguments}
+            return self._without_rows(of_rows, prior, names, random_state)
         rows, observed = self._rows_and_response(X, y)
         offset, extra = self._row_arguments(X, rows.shape[0], row_arguments)
         refuse_lost_trials(self._family, observed, extra)
@@ -77,9 +93,8 @@ class FamilyAccess(FamilyRows, PosteriorAccess):
             f"to_arviz with {rows.shape[0]} rows and {size} draws",
             "give fewer rows, or fit with fewer draws",
         )
-        entropy = part.entropy if random_state is None else seed_sequence(random_state).entropy
-        rng = np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=(PREDICTIVE_STREAM,)))
-        response, shape = self._shown_response, part.shape
+        rng = self._predictive_rng(random_state)
+        response = self._shown_response
         eta, aux = self._predictors(part.draws, rows, offset)
         log_likelihood = self._family.logpdf(observed, eta, aux, extra)
         groups = {
@@ -97,12 +112,10 @@ class FamilyAccess(FamilyRows, PosteriorAccess):
             "sample_stats": part.stats,
         }
         if prior:
-            drawn = part.prior_set.draw(rng, size, self._x_mean)
-            shaped = {name: values.reshape(*shape, *values.shape[1:]) for name, values in drawn.items()}
-            eta, aux = self._predictors(shaped, rows, offset)
-            groups["prior"] = shaped
+            groups["prior"] = self._prior_draws(part, rng)
+            eta, aux = self._predictors(groups["prior"], rows, offset)
             groups["prior_predictive"] = {response: self._family.draw(rng, eta, aux, extra)}
-        return self._export(groups, np.flatnonzero(kept))
+        return self._export(groups, names, np.flatnonzero(kept))
 
     @of_one_fit
     def summary(self, coverage: float = 0.9, scale: str = "link") -> SummaryTable:

@@ -74,7 +74,9 @@ class BayesianGLM(FamilyPredictor, FamilyModel):
     Attributes
     ----------
     coef_ : ndarray of shape (p,)
-        Posterior means, in the order of ``posterior_.features``.
+        Posterior means, in the order of ``coef_names_``.
+    coef_names_ : ndarray of shape (p,)
+        Names of the coefficients: with a formula patsy's columns, otherwise those of X, or x0, x1, ...
     intercept_ : float
         Posterior mean at X = 0; 0.0 without an intercept.
     aux_ : dict of float

@@ -74,8 +74,9 @@ class BayesianLinearRegression(BayesianRegressor):
     Attributes
     ----------
     coef_ : ndarray of shape (p,) or (k, p)
-        Posterior means, in the order of ``posterior_.features``: with a formula, patsy's columns. With one
-        row a response if y has two dimensions.
+        Posterior means, in the order of ``coef_names_``; one row a response if y has two dimensions.
+    coef_names_ : ndarray of shape (p,)
+        Names of the coefficients: with a formula patsy's columns, otherwise those of X, or x0, x1, ...
     intercept_ : float or ndarray of shape (k,)
         Posterior mean at X = 0; 0.0 without an intercept.
     sigma_ : float or ndarray of shape (k,)

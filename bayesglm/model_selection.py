@@ -196,14 +196,18 @@ class LooSearch(MetaEstimatorMixin, BaseEstimator):
         return self._ask("crps", X, y)
 
     @available_if(_model_has("to_arviz"))
-    def to_arviz(self, X: Any, y: Any = None, **options: Any) -> Any:
+    def to_arviz(self, X: Any = None, y: Any = None, **options: Any) -> Any:
         """Return everything that ArviZ needs about the best model; see there."""
+        if X is None:
+            return self._best_model().to_arviz(None, y, **options)
         return self._ask("to_arviz", X, y, **options)
 
     @available_if(_model_has("sample_posterior"))
-    def sample_posterior(self, draws: int | None = None, random_state: Any = None) -> Any:
+    def sample_posterior(
+        self, draws: int | None = None, random_state: Any = None, *, names: str = "coef"
+    ) -> Any:
         """Return posterior draws of the best model; see there."""
-        return self._best_model().sample_posterior(draws, random_state)
+        return self._best_model().sample_posterior(draws, random_state, names=names)
 
     @available_if(_model_has("summary"))
     def summary(self, coverage: float = 0.9) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from bayesglm.arviz_export import gaussian_groups, to_arviz
+from bayesglm.arviz_export import NAMINGS, gaussian_groups, to_arviz
 from bayesglm.formula import FormulaDesign
 from bayesglm.inference.posterior import JointPosterior, Posterior, join_draws, join_stats
 from bayesglm.inference.sampling import seed_sequence
@@ -16,6 +16,7 @@ from bayesglm.report import SummaryTable, summary_table
 from bayesglm.snapshot import of_one_fit
 from bayesglm.validation import (
     check_bool,
+    check_choice,
     check_draws,
     check_fraction,
     check_int,
@@ -37,8 +38,16 @@ class PosteriorAccess:
     _routes: tuple[Any, ...]
     _x_mean: np.ndarray
 
+    @property
+    def coef_names_(self) -> np.ndarray:
+        """Names of the coefficients, in the order of the columns of ``coef_``."""
+        check_is_fitted(self)
+        return np.asarray(self.posterior_.features, dtype=object)
+
     @of_one_fit
-    def sample_posterior(self, draws: int | None = None, random_state: Any = None) -> Any:
+    def sample_posterior(
+        self, draws: int | None = None, random_state: Any = None, *, names: str = "coef"
+    ) -> Any:
         """Return posterior draws as an ArviZ object.
 
         Parameters
@@ -49,6 +58,8 @@ class PosteriorAccess:
             the same draws; another ``random_state`` gives others.
         random_state : None, int, RandomState or Generator
             Of the new draws.
+        names : {"coef", "terms"}, default="coef"
+            Whether coefficients are one variable or each its own, as in `to_arviz`.
 
         Returns
         -------
@@ -56,25 +67,27 @@ class PosteriorAccess:
             On ArviZ 0.x and 1.x, with groups ``posterior`` and ``sample_stats``.
         """
         check_is_fitted(self)
+        check_choice(names, "names", NAMINGS)
         found, stats = self._draws(draws, random_state)
-        return self._export({"posterior": found, "sample_stats": stats})
+        return self._export({"posterior": found, "sample_stats": stats}, names)
 
     @of_one_fit
     def to_arviz(
         self,
-        X: Any,
+        X: Any = None,
         y: Any = None,
         *,
         sample_weight: Any = None,
         prior: bool = False,
+        names: str = "coef",
         random_state: Any = None,
     ) -> Any:
         """Return everything that ArviZ's comparisons, predictive checks and sensitivity analyses need.
 
         Parameters
         ----------
-        X : array-like, sparse matrix or data frame of shape (n, p)
-            The training data, which the estimator does not keep, or others.
+        X : array-like, sparse matrix or data frame of shape (n, p), optional
+            The training data, which the estimator does not keep, or others. None: only what needs no rows.
         y : array-like of shape (n,) or (n, k), optional
             Not needed if the formula has a left side.
         sample_weight : array-like of shape (n,), optional
@@ -83,6 +96,11 @@ class PosteriorAccess:
             deviation sigma/sqrt(w), and rows of weight 0 are left out.
         prior : bool, default=False
             Add ``prior`` and ``prior_predictive``, as many draws as the posterior has.
+        names : {"coef", "terms"}, default="coef"
+            "coef": coefficients are one variable, ``coef``, with the dimension ``feature``. "terms": each is a variable
+            of its own under its own name, as in PyMC: ``x``, ``C(g)[T.b]``. There ``/`` becomes ``_``, and a name that
+            means something else (``sigma``, ``Intercept``, ``coef``, ``chain``, ``obs`` and the like) gets a ``_`` at
+            its end.
         random_state : None, int, RandomState or Generator, default=None
             Of the predictive draws; None: the same as in `fit`.
 
@@ -90,9 +108,13 @@ class PosteriorAccess:
         -------
         arviz.InferenceData or xarray.DataTree
             With groups ``posterior``, ``sample_stats``, ``posterior_predictive``, ``log_likelihood``,
-            ``log_prior``, ``observed_data`` and ``constant_data`` (without X if that is sparse). With a formula,
-            rows with missing values are left out; the others keep their numbers.
+            ``log_prior``, ``observed_data`` and ``constant_data`` (without X if that is sparse); without rows,
+            ``posterior`` and ``sample_stats``. With a formula, rows with missing values are left out; the others keep
+            their numbers.
         """
+        check_choice(names, "names", NAMINGS)
+        if X is None:
+            return self._without_rows({"y": y, "sample_weight": sample_weight}, prior, names, random_state)
         rows, observed = self._rows_and_response(X, y)  # type: ignore[attr-defined]
         weights = check_weights(sample_weight, rows.shape[0], self.weights_type)
         kept = np.all(np.isfinite(observed), axis=1)
@@ -110,11 +132,10 @@ class PosteriorAccess:
             f"to_arviz with {rows.shape[0]} rows and {size} draws",
             "give fewer rows, or fit with fewer draws",
         )
-        entropy = parts[0].entropy if random_state is None else seed_sequence(random_state).entropy
-        rng = np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=(PREDICTIVE_STREAM,)))
+        rng = self._predictive_rng(random_state)
         found = []
         for j, part in enumerate(parts):
-            drawn = part.prior_set.draw(rng, size, self._x_mean) if prior else None
+            drawn = self._prior_draws(part, rng) if prior else None
             groups = gaussian_groups(
                 part.draws,
                 rows,
@@ -127,11 +148,9 @@ class PosteriorAccess:
             )
             groups["log_prior"] = part.prior_set.log_density(part.draws, self._x_mean)
             found.append(groups)
-        joined = found[0]
-        if isinstance(self.posterior_, JointPosterior):
-            joined = {group: _join_group(group, [groups[group] for groups in found]) for group in found[0]}
+        joined = self._joined(found)
         joined["sample_stats"] = self.posterior_.stats
-        return self._export(joined, np.flatnonzero(kept))
+        return self._export(joined, names, np.flatnonzero(kept))
 
     @of_one_fit
     def summary(self, coverage: float = 0.9) -> SummaryTable:
@@ -182,7 +201,38 @@ class PosteriorAccess:
             return found[0]
         return join_draws([d for d, _ in found]), join_stats([s for _, s in found])
 
-    def _export(self, groups: dict, observations: np.ndarray | None = None) -> Any:
+    def _without_rows(self, of_rows: dict[str, Any], prior: bool, names: str, random_state: Any) -> Any:
+        """Return what `to_arviz` has to say without X; ``of_rows`` are the arguments that speak of rows."""
+        check_is_fitted(self)
+        for name, value in of_rows.items():
+            if value is not None:
+                raise ValueError(f"{name} is given without the rows that it belongs to: give X as well.")
+        groups: dict[str, Any] = {"posterior": self.posterior_.draws, "sample_stats": self.posterior_.stats}
+        rng = self._predictive_rng(random_state)
+        if check_bool(prior, "prior"):
+            groups |= self._joined(
+                [{"prior": self._prior_draws(part, rng)} for part in self.posterior_.parts]
+            )
+        return self._export(groups, names)
+
+    def _predictive_rng(self, random_state: Any) -> np.random.Generator:
+        """Return what predictive draws for ArviZ are drawn with."""
+        own = self.posterior_.parts[0].entropy
+        entropy = own if random_state is None else seed_sequence(random_state).entropy
+        return np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=(PREDICTIVE_STREAM,)))
+
+    def _prior_draws(self, part: Posterior, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """Return as many draws of a response's prior as its posterior has, in the same chains."""
+        drawn = part.prior_set.draw(rng, int(np.prod(part.shape)), self._x_mean)
+        return {name: values.reshape(*part.shape, *values.shape[1:]) for name, values in drawn.items()}
+
+    def _joined(self, found: list[dict[str, dict[str, np.ndarray]]]) -> dict[str, dict[str, np.ndarray]]:
+        """Return the groups of all responses as those of one."""
+        if not isinstance(self.posterior_, JointPosterior):
+            return found[0]
+        return {group: _join_group(group, [groups[group] for groups in found]) for group in found[0]}
+
+    def _export(self, groups: dict, names: str, observations: np.ndarray | None = None) -> Any:
         posterior = self.posterior_
         return to_arviz(
             groups,
@@ -191,6 +241,7 @@ class PosteriorAccess:
             response=self._shown_response,
             responses=posterior.responses if isinstance(posterior, JointPosterior) else None,
             classes=(posterior.parts[0].labels or {}).get("coef"),
+            names=names,
             attrs={
                 "sampling_time": posterior.seconds,
                 "tuning_steps": posterior.tune,

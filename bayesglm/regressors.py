@@ -34,6 +34,8 @@ class BayesianPoissonRegressor(FamilyPredictor, FamilyModel):
     ----------
     coef_ : ndarray of shape (p,)
         Posterior means.
+    coef_names_ : ndarray of shape (p,)
+        Names of the coefficients, as in `BayesianGLM`.
     intercept_ : float
     posterior_ : Posterior
         Draws, statistics and diagnostics as plain NumPy.
@@ -128,6 +130,8 @@ class BayesianNegativeBinomialRegressor(FamilyPredictor, FamilyModel):
     ----------
     coef_ : ndarray of shape (p,)
         Posterior means.
+    coef_names_ : ndarray of shape (p,)
+        Names of the coefficients, as in `BayesianGLM`.
     intercept_ : float
     phi_ : float
         Posterior mean of phi, where it is estimated.
@@ -229,6 +233,8 @@ class BayesianGammaRegressor(FamilyPredictor, FamilyModel):
     ----------
     coef_ : ndarray of shape (p,)
         Posterior means.
+    coef_names_ : ndarray of shape (p,)
+        Names of the coefficients, as in `BayesianGLM`.
     intercept_ : float
     shape_ : float
         Posterior mean of the shape.
@@ -331,6 +337,8 @@ class BayesianRobustRegression(FamilyPredictor, FamilyModel):
     ----------
     coef_ : ndarray of shape (p,)
         Posterior means.
+    coef_names_ : ndarray of shape (p,)
+        Names of the coefficients, as in `BayesianGLM`.
     intercept_ : float
     sigma_, df_ : float
         Posterior means of scale and, where they are estimated, degrees of freedom of the noise.

@@ -8,6 +8,7 @@ The example is that of the PyMC tutorial "GLM: Linear regression", with the same
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import arviz as az
 import matplotlib.pyplot as plt
@@ -70,9 +71,9 @@ def draw_lines(model: BayesianLinearRegression, data: pd.DataFrame, path: Path) 
 # ArviZ takes the draws as they are and makes every picture it knows. On the right of this one, each chain's
 # draws in their order: like a lawn, without trends or places where a chain sticks. On the left, what they
 # add up to. ArviZ 1 has given the picture another name.
-def draw_trace(model: BayesianLinearRegression, path: Path) -> None:
+def draw_trace(idata: Any, path: Path) -> None:
     plot = az.plot_trace_dist if hasattr(az, "plot_trace_dist") else az.plot_trace
-    plot(model.sample_posterior(), var_names=["Intercept", "coef", "sigma"])
+    plot(idata, var_names=["Intercept", "x", "sigma"])
     figure = plt.gcf()
     figure.set_size_inches(10, 6)
     figure.set_layout_engine("constrained")
@@ -99,9 +100,14 @@ def main(directory: Path) -> None:
     mean, sd = model.predict(pd.DataFrame({"x": [0.5]}), return_std=True)
     print(f"\nA new point at x = 0.5: {mean[0]:.2f} ± {sd[0]:.2f}")
 
+    # As the tutorial has it: with names="terms" the slope is a variable of its own, called after its column.
+    idata = model.to_arviz(X, y, names="terms")
+    slope = idata.posterior["x"]
+    print(f"The slope is above 2 with probability {float((slope > TRUE_SLOPE).mean()):.2f}")
+
     pictures = directory / "linear_regression.png", directory / "linear_regression_trace.png"
     draw_lines(model, data, pictures[0])
-    draw_trace(model, pictures[1])
+    draw_trace(idata, pictures[1])
     for picture in pictures:
         print(f"picture: {picture}")
 
