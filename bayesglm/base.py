@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -54,6 +55,8 @@ class BayesianRegressor(CallbackSupportMixin, Fitting, PosteriorPredictor, Poste
     _features: tuple[str, ...]
     _terms: dict[str, list[int]]
     _shape: tuple[int, ...]
+    # What weights of the rows seen so far mean, which a parameter set since does not change.
+    _weighted_as: str
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> BayesianRegressor:
         """Sample the posterior.
@@ -120,7 +123,8 @@ class BayesianRegressor(CallbackSupportMixin, Fitting, PosteriorPredictor, Poste
         Raises
         ------
         ValueError, TypeError
-            As `fit`. The estimator is then as before, without these rows.
+            As `fit`; and if ``weights_type`` is not that of the rows before, unless their weights are all 1. The
+            estimator is then as before, without these rows.
         RuntimeError
             If another thread has fitted the estimator in the meantime, whose rows would be lost.
 
@@ -137,6 +141,8 @@ class BayesianRegressor(CallbackSupportMixin, Fitting, PosteriorPredictor, Poste
                 _moments_of(work, "this estimator")
             if before is None:
                 work._forget()
+            else:
+                _check_meaning(work, work, "the rows before")
             moments = work._read(X, y, sample_weight, settings, before)
             try:
                 texts = work._sample(moments, settings)
@@ -165,15 +171,18 @@ class BayesianRegressor(CallbackSupportMixin, Fitting, PosteriorPredictor, Poste
         ------
         TypeError, ValueError
             If one of them is no such estimator or not fitted, or has seen other columns, or if its formula has
-            learnt something else. The estimator is then as before.
+            learnt something else, or if its weights mean something else (``weights_type``), unless they are
+            all 1. The estimator is then as before.
         RuntimeError
             If another thread has fitted the estimator in the meantime, whose rows would be lost.
         """
         with self._all_or_nothing(adding=True) as work:
             moments = _moments_of(work, "this estimator")
+            _check_meaning(work, work, "this estimator")
             for i, other in enumerate(others):
                 other = snapshot(other) if isinstance(other, BayesianRegressor) else other
                 _check_alike(work, other, f"others[{i}]")
+                _check_meaning(work, other, f"others[{i}]")
                 moments = merge(moments, _moments_of(other, f"others[{i}]"))
             texts = work._sample(moments, check_settings(work))
         tell(texts, work.posterior_)
@@ -214,6 +223,7 @@ class BayesianRegressor(CallbackSupportMixin, Fitting, PosteriorPredictor, Poste
             "feature_names_in_",
             "n_features_in_",
             "_moments",
+            "_weighted_as",
             "_design",
             "_features",
             "_terms",
@@ -289,7 +299,7 @@ class BayesianRegressor(CallbackSupportMixin, Fitting, PosteriorPredictor, Poste
         intercept = check_bool(self.fit_intercept, "fit_intercept")
         if self._design is not None:
             intercept = intercept and self._design.intercept
-        self._moments = moments
+        self._moments, self._weighted_as = moments, self.weights_type
         seeds = seed_sequence(self.random_state)
         routes, parts = [], []
         with one_blas_thread():
@@ -397,6 +407,19 @@ def _moments_of(estimator: Any, which: str) -> Moments:
         )
         raise NotFittedError(f"{which} has kept nothing of its rows, since it {reason}: fit it first.")
     return moments
+
+
+def _check_meaning(estimator: Any, other: Any, which: str) -> None:
+    """Refuse rows whose weights have another meaning than this estimator's, unless both meanings are one."""
+    wanted = check_choice(estimator.weights_type, "weights_type", ("frequency", "precision"))
+    moments, meaning = _moments_of(other, which), other.__dict__.get("_weighted_as", other.weights_type)
+    # The posterior depends on the meaning through what the rows count as: their number, or the sum of weights.
+    if wanted != meaning and not math.isclose(moments.weight, moments.n_rows, rel_tol=1e-9):
+        raise ValueError(
+            f"weights_type={wanted!r}, but the weights of {which} were given as weights_type={meaning!r} "
+            f"({moments.n_rows} rows that weigh {moments.weight:.6g}), and one posterior cannot hold both: use the "
+            "same weights_type for all rows, or fit to all of them anew."
+        )
 
 
 def _check_alike(estimator: Any, other: Any, which: str) -> None:

@@ -66,6 +66,12 @@ def describe(estimator: Any) -> dict[str, Any]:
             raise ValueError(
                 f"formula={estimator.formula!r} was set after a fit with formula={formula!r}: fit the model again"
             )
+        meaning = vars(estimator).get("_weighted_as", estimator.weights_type)
+        if not fitted and meaning != estimator.weights_type:  # a fit says by itself how weights were read
+            raise ValueError(
+                f"weights_type={estimator.weights_type!r} was set after rows were read with weights_type={meaning!r}: "
+                "set it back"
+            )
     if fitted and not all(np.isfinite(part.stacked()).all() for part in estimator.posterior_.parts):
         raise ValueError(
             "the model has draws that are not finite, which no file holds: give priors with lighter tails, such as "
@@ -102,6 +108,7 @@ def restore(estimator: Any, data: Any) -> None:
     vars(estimator).update(parameter_data.restore(parameters, defaults))
     if rows is not None:
         _restore_rows(estimator, rows)
+        estimator._weighted_as = estimator.weights_type
     if fit is not None:
         if rows is None:
             raise ValueError("it has draws, but nothing of the rows that they belong to")
@@ -246,6 +253,8 @@ def _restore_fit(estimator: Any, data: Mapping[str, Any]) -> None:
         )
         routes.append(route)
         posteriors.append(posterior)
+    if estimator._moments.weight != estimator._moments.n_rows:
+        estimator._weighted_as = "precision" if precision else "frequency"
     estimator._keep(found, tuple(routes), tuple(posteriors))
 
 

@@ -321,9 +321,9 @@ def test_fit_begins_anew_and_partial_fit_goes_on():
 
 def test_settings_may_change_between_batches():
     found = model().partial_fit(X[:20], y[:20], WEIGHTS[:20])
-    found.set_params(prior=Normal(0, 0.3), fit_intercept=False, weights_type="precision", draws=7)
+    found.set_params(prior=Normal(0, 0.3), fit_intercept=False, draws=7)
     found.partial_fit(X[20:], y[20:], WEIGHTS[20:])
-    expected = model(prior=Normal(0, 0.3), fit_intercept=False, weights_type="precision").fit(X, y, WEIGHTS)
+    expected = model(prior=Normal(0, 0.3), fit_intercept=False).fit(X, y, WEIGHTS)
     check_alike(found, expected)
     assert found.posterior_.draws["sigma"].shape == (2, 7)
 

@@ -1,10 +1,13 @@
 """Weights as precisions, y_i ~ N(mean, sigma²/w_i), against quadrature, other models of the same, and SciPy."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
+import bayesglm
 from bayesglm import BayesianLinearRegression, Flat, HalfNormal, Laplace, Normal, StudentT
 from tests.oracles import Model, gaussian_oracle
 
@@ -267,3 +270,73 @@ def test_the_summary_says_what_weights_mean():
     assert "precisions" not in str(model.fit(X, y).summary())
     frequency = BayesianLinearRegression(draws=50, random_state=0).fit(X, y, sample_weight=np.full(30, 4.0))
     assert "30 (weights sum to 120)" in str(frequency.summary())
+
+
+# -- both meanings at once -----------------------------------------------------------------------------------
+
+FIRST, SECOND = slice(0, 8), slice(8, 15)
+
+
+def halves(first_weights, second_weights, kinds=("precision", "frequency")):
+    return [
+        fit(X[rows], y[rows], None if w is None else np.broadcast_to(w, len(y[rows])), weights_type=kind)
+        for rows, w, kind in zip((FIRST, SECOND), (first_weights, second_weights), kinds, strict=True)
+    ]
+
+
+def through(model, how, tmp_path):
+    if how == "file":
+        model.save(tmp_path / "model.bayesglm")
+        return bayesglm.load(tmp_path / "model.bayesglm")
+    return pickle.loads(pickle.dumps(model)) if how == "pickle" else model
+
+
+@pytest.mark.parametrize("how", ["itself", "file", "pickle"])
+@pytest.mark.parametrize("kinds", [("precision", "frequency"), ("frequency", "precision")], ids="-".join)
+def test_weights_of_two_meanings_are_not_added_up(kinds, how, tmp_path):
+    weighted, plain = halves(4.0, None, kinds)
+    weighted, plain = through(weighted, how, tmp_path), through(plain, how, tmp_path)
+    before = plain.coef_.copy()
+    with pytest.raises(ValueError, match=rf"others\[0\] .*weights_type='{kinds[0]}'"):
+        plain.merge(weighted)
+    np.testing.assert_array_equal(plain.coef_, before)
+    # Rows of weight 1 are the same in both meanings.
+    merged = weighted.merge(plain)
+    whole = fit(weights=np.where(np.arange(15) < 8, 4.0, 1.0), weights_type=kinds[0])
+    np.testing.assert_allclose(merged.coef_, whole.coef_, rtol=1e-10)
+    assert merged.posterior_.weight == whole.posterior_.weight
+
+
+@pytest.mark.parametrize("how", ["itself", "file", "pickle"])
+@pytest.mark.parametrize("kinds", [("precision", "frequency"), ("frequency", "precision")], ids="-".join)
+def test_the_meaning_cannot_change_between_batches(kinds, how, tmp_path):
+    model = fit(X[FIRST], y[FIRST], WEIGHTS[FIRST], weights_type=kinds[0]).set_params(weights_type=kinds[1])
+    model = through(model, how, tmp_path)
+    for call in (lambda: model.partial_fit(X[SECOND], y[SECOND]), model.merge):
+        with pytest.raises(ValueError, match=f"weights_type='{kinds[1]}'.*weights_type='{kinds[0]}'"):
+            call()
+    model.set_params(weights_type=kinds[0]).partial_fit(X[SECOND], y[SECOND], WEIGHTS[SECOND])
+    np.testing.assert_allclose(model.coef_, fit(weights_type=kinds[0]).coef_, rtol=1e-10)
+    # fit forgets, and so its meaning is free.
+    assert model.set_params(weights_type=kinds[1]).fit(X, y, WEIGHTS).posterior_.n_rows == 15
+
+
+@pytest.mark.parametrize("how", ["itself", "file", "pickle"])
+def test_the_meaning_of_rows_of_weight_one_may_change(how, tmp_path):
+    model = fit(X[FIRST], y[FIRST], np.ones(8), weights_type="frequency")
+    model = through(model.set_params(weights_type="precision"), how, tmp_path)
+    model.partial_fit(X[SECOND], y[SECOND], WEIGHTS[SECOND])
+    whole = fit(weights=np.concatenate([np.ones(8), WEIGHTS[SECOND]]))
+    np.testing.assert_allclose(model.coef_, whole.coef_, rtol=1e-10)
+    assert model.sigma_ == pytest.approx(whole.sigma_, rel=1e-10)
+
+
+def test_rows_without_a_fit_are_not_saved_under_another_meaning(tmp_path):
+    model = BayesianLinearRegression(prior="flat", weights_type="precision")
+    with pytest.warns(UserWarning, match="Not fitted yet"):
+        model.partial_fit(X[:2], y[:2], [4.0, 4.0])
+    with pytest.raises(ValueError, match="weights_type='frequency' was set after"):
+        model.set_params(weights_type="frequency").save(tmp_path / "model.bayesglm")
+    model.set_params(weights_type="precision").save(tmp_path / "model.bayesglm")
+    with pytest.raises(ValueError, match="the rows before"):
+        bayesglm.load(tmp_path / "model.bayesglm").set_params(weights_type="frequency").partial_fit(X, y)
