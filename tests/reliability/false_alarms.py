@@ -11,6 +11,7 @@ hold with a confidence of 95 % (Clopper & Pearson 1934), and with `--show` every
 import argparse
 import os
 import re
+import sys
 import time
 import warnings
 from collections import Counter
@@ -310,6 +311,9 @@ def main() -> None:
         print(line(name, k, len(done), len(found) - len(done), about, seconds), flush=True)
         total, warned, every = total + len(done), warned + k, every + about
     print(line("**all**", warned, total, 0, every, 0.0))
+    # The lower end of a one-sided interval of 99.9 %: more than one in two hundred is no chance.
+    if warned and beta.ppf(0.001, warned, total - warned + 1) > 0.005:
+        sys.exit("too many fits warned")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ these cases are pickled into a directory as well. Figures are in docs/reliabilit
 import argparse
 import pickle
 import re
+import sys
 import time
 import traceback
 from collections import Counter
@@ -146,6 +147,7 @@ def main() -> None:
         if options.keep is not None:
             options.keep.mkdir(parents=True, exist_ok=True)
             (options.keep / f"{i}.pickle").write_bytes(pickle.dumps(case))
+    sys.exit(bool(everything.broken))
 
 
 if __name__ == "__main__":

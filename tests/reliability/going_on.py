@@ -9,6 +9,7 @@ number of fits, which is N(0, 1) without a bias, and the mean square, which is 1
 """
 
 import argparse
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -125,6 +126,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0)
     options = parser.parse_args()
     seeds = range(options.first, options.first + options.fits)
+    largest = 0.0
     for always in (True, False):
         print("made to go on" if always else "gone on unasked")
         for kind in KINDS:
@@ -134,6 +136,9 @@ def main() -> None:
             for name, (mean, square) in (pooled(scores) if scores else {}).items():
                 for level, a, b in zip(LEVELS, mean, square, strict=True):
                     print(f"    {name:<10} {level:4.0%}  mean z {a:5.2f}  mean square {b:4.2f}")
+                    largest = max(largest, abs(a))
+    if largest > 4.0:
+        sys.exit("draws of runs that went on are biased")
 
 
 if __name__ == "__main__":

@@ -183,3 +183,4 @@ if __name__ == "__main__":
     slow = sum(latency > PROMISED for latency in every)
     print(f"| all | {len(every)} | {1e3 * np.median(every):.0f} | {1e3 * max(every):.0f} |")
     print(f"{slow} of {len(every)} took longer than {PROMISED} s; nothing was corrupt")
+    sys.exit(slow > len(every) // 50)  # on a busy machine one in fifty may

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Runs the kernels with bounds checks, then under AddressSanitizer and UndefinedBehaviorSanitizer, from clean clones.
-# bash tests/reliability/sanitize.sh [python3]     Needs git, GCC and its sanitizers on Linux; leaves nothing behind.
+# bash tests/reliability/sanitize.sh [both|bounds|sanitizers] [python3]
+# Needs git, GCC and its sanitizers on Linux; leaves nothing behind.
 # PREPARED=1 takes the packages that this Python has instead of a new virtual environment.
 set -euo pipefail
 
-python=${1:-python3}
+which=${1:-both}
+python=${2:-python3}
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -42,10 +44,10 @@ run() {
         -W error::pytest.PytestUnraisableExceptionWarning "${tests[@]}"
 }
 
-run bounds BAYESGLM_DEBUG=1 PYTHONFAULTHANDLER=1
+[ "$which" = sanitizers ] || run bounds BAYESGLM_DEBUG=1 PYTHONFAULTHANDLER=1
 # Python is not built with the sanitizers, so that theirs come first by force. Python's own allocator would hide what
 # lies beyond an array, and what it keeps to the end is no leak. A report ends the process, and so the tests.
-run sanitizers BAYESGLM_SANITIZE=address,undefined \
+[ "$which" = bounds ] || run sanitizers BAYESGLM_SANITIZE=address,undefined \
     LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)" \
     ASAN_OPTIONS=detect_leaks=0:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc
 echo "no report"
