@@ -19,6 +19,9 @@ RATIOS = {
     "softmax": "ratios of odds against the first class",
 }
 
+#: What draws come from where ``posterior_.how`` is "batch".
+BATCHES = "proposals from a normal approximation, accepted or refused by the exact density; NUTS now and then"
+
 
 def family_summary(
     posterior: Posterior,
@@ -69,7 +72,7 @@ def family_summary(
         )
         note = f"coef are exp(coef), {RATIOS[family.link]}; Intercept is the response at X = 0"
     table = summary_table(posterior, model, formula, (response,), coverage)
-    sampler = "batches of proposals, NUTS in between" if posterior.how == "batch" else "NUTS"
+    sampler = BATCHES if posterior.how == "batch" else "NUTS"
     header = [*table.header[:2], ("sampler", sampler), *table.header[2:]]
     if formula is not None:
         header.insert(1, ("family", posterior.likelihood))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,15 @@ import numpy as np
 from bayesglm.inference.exact import ExactPosterior
 from bayesglm.inference.posterior import JointPosterior, Posterior
 from bayesglm.mixture_quantiles import component_quantiles
+
+#: Priors that differ in scale are listed each by itself up to this many, more by the range.
+MOST_PRIORS = 6
+#: From this size of its numbers (or this standard deviation) on, and below this one, a row is written with exponents.
+LARGE, LARGE_SD, SMALL = 1e7, 1e6, 1e-3
+#: Smaller standard deviations are, whatever the numbers are.
+SMALL_SD = 1e-4
+#: More decimals than this are not written.
+MOST_DECIMALS = 12
 
 
 @dataclass(frozen=True)
@@ -45,13 +54,10 @@ class SummaryTable:
 
     def _cells(self) -> list[list[str]]:
         """Return the table as strings, rounded to what the posterior's width makes visible."""
-        sd = self.columns["sd"]
         rows = [["", *self.columns]]
         for i, name in enumerate(self.names):
-            row = [name]
-            for column, values in self.columns.items():
-                row.append(_rounded(column, float(values[i]), float(sd[i])))
-            rows.append(row)
+            values = {column: float(numbers[i]) for column, numbers in self.columns.items()}
+            rows.append([name, *_written(values)])
         return rows
 
     def __str__(self) -> str:
@@ -135,7 +141,8 @@ def summary_table(
         columns["z"] = posterior.z_scores
         notes = (
             "mean, sd and interval are exact (quadrature over sigma); the columns after them describe the draws,",
-            "z how far their mean lies from the exact one, in Monte Carlo standard errors.",
+            "z how far their mean lies from the exact one, in Monte Carlo standard errors. About 2 is ordinary: one in",
+            "twenty is beyond that by chance, and a warning would tell if one were too far off.",
         )
     chains, draws = posterior.parts[0].shape
     rows = f"{posterior.n_rows}"
@@ -144,15 +151,19 @@ def summary_table(
     elif precision is not None:
         rows += f" (weights are precisions, {precision:.4g} on average; sigma is that of weight 1)"
     what = formula or f"{', '.join(responses)} ~ {posterior.parts[0].likelihood}"
+    warm_up = f" after {posterior.tune} of warm-up"
+    if posterior.tune == 0:
+        warm_up = ", no warm-up needed" if posterior.how == "batch" else " without warm-up"
+    priors = posterior.describe_priors(MOST_PRIORS // len(posterior.parts))
     header = (
         ("model", f"{model}, {what}"),
         ("rows", rows),
         (
             "draws",
-            f"{chains} chains x {draws} after {posterior.tune} of warm-up, "
+            f"{chains} chains x {draws}{warm_up}, "
             f"{posterior.n_divergences} divergences, {1e3 * posterior.seconds:.0f} ms",
         ),
-        *(("prior" if i == 0 else "", f"{name} ~ {text}") for i, (name, text) in enumerate(posterior.priors)),
+        *(("prior" if i == 0 else "", f"{name} ~ {text}") for i, (name, text) in enumerate(priors)),
     )
     return SummaryTable(header, posterior.names, columns, notes)
 
@@ -180,21 +191,40 @@ def _exact(exact: ExactPosterior, tails: np.ndarray) -> tuple[np.ndarray, np.nda
     return mean, sd, np.vstack([ends, exact.sigma_quantile(tails)])
 
 
-def _rounded(column: str, value: float, sd: float) -> str:
-    """Return a number with the digits that mean something."""
-    if not np.isfinite(value):
-        return str(value)
-    if column.startswith("ess"):
-        return f"{value:.0f}"
-    if column == "r_hat":
-        return f"{value:.3f}"
-    if column == "z":
-        return f"{value:+.1f}"
-    if column in ("mcse_mean", "sd"):
-        return f"{value:#.2g}".rstrip(".") if column == "mcse_mean" else f"{value:#.3g}".rstrip(".")
-    if not np.isfinite(sd) or sd <= 0.0:
+def _written(values: Mapping[str, float]) -> list[str]:
+    """Return a row of the table, its numbers in one notation and with the digits that mean something."""
+    sd = values["sd"]
+    ends = [value for column, value in values.items() if column.endswith("%")]
+    sizes = [abs(value) for value in (values["mean"], *ends) if np.isfinite(value)]
+    largest = max(sizes, default=0.0)
+    exponents = largest >= LARGE or (np.isfinite(sd) and sd >= LARGE_SD) or 0.0 < largest < SMALL
+    one_sign = all(value > 0.0 for value in ends) or all(value < 0.0 for value in ends)
+    row = []
+    for column, value in values.items():
+        if not np.isfinite(value):
+            row.append(str(value))
+        elif column.startswith("ess"):
+            row.append(f"{value:.0f}")
+        elif column == "r_hat":
+            row.append(f"{value:.3f}")
+        elif column == "z":
+            row.append(f"{value:+.1f}")
+        elif column in ("sd", "mcse_mean"):
+            digits = 3 if column == "sd" else 2
+            row.append(_rounded(value, value, exponents or value < SMALL_SD, digits))
+        else:
+            text = _rounded(value, sd, exponents, 3)
+            # Where the interval lies on one side of zero, its near end is no zero.
+            row.append(_rounded(value, abs(value), exponents, 2) if one_sign and float(text) == 0.0 else text)
+    return row
+
+
+def _rounded(value: float, unit: float, exponent: bool, digits: int) -> str:
+    """Return a number to so many digits of the unit, with an exponent or without."""
+    if not np.isfinite(unit) or unit <= 0.0:
         return f"{value:.4g}"
-    digits = 2 - int(np.floor(np.log10(sd)))
-    if digits > 12 or abs(value) >= 1e7 or digits < -3:
-        return f"{value:.6g}"
-    return f"{value:.{max(digits, 0)}f}"
+    decimals = digits - 1 - int(np.floor(np.log10(unit)))
+    if exponent:
+        size = int(np.floor(np.log10(abs(value)))) if value else -decimals
+        return f"{value:.{min(max(size + decimals, 0), MOST_DECIMALS)}e}"
+    return f"{value:.6g}" if decimals > MOST_DECIMALS else f"{value:.{max(decimals, 0)}f}"

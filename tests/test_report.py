@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bayesglm import BayesianLinearRegression, Normal
+from bayesglm import BayesianLinearRegression, BayesianPoissonRegressor, Normal
+from bayesglm.report import SummaryTable
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -69,6 +70,113 @@ def test_priors_are_shown_after_scaling(exact, frame):
     ).fit(frame)
     assert "Normal(loc=0, scale=7)" in str(given.summary())
     assert "C(g)" in str(given.summary())
+
+
+def header(model):
+    return str(model.summary()).split(" mean ", 1)[0]
+
+
+def test_each_column_has_a_prior_of_its_own_where_they_are_few(exact, frame):
+    unit = 2.5 * frame["y"].std(ddof=0)
+    scales = {"a": unit / frame["a"].std(ddof=0), "C(g)[T.v]": unit / (frame["g"] == "v").std(ddof=0)}
+    assert f"a ~ Normal(loc=0, scale={scales['a']:.4g})" in header(exact)
+    assert f"C(g)[T.v] ~ Normal(loc=0, scale={scales['C(g)[T.v]']:.4g})" in header(exact)
+    alike = BayesianLinearRegression(prior_scale=3.0, prior="normal", random_state=0, draws=20)
+    alike.fit((frame[["a", "b"]] - frame[["a", "b"]].mean()) / frame[["a", "b"]].std(), frame["y"])
+    assert (
+        len([line for line in header(alike).splitlines() if "~ Normal" in line]) == 3
+    )  # model, Intercept, coef
+    both = BayesianLinearRegression(random_state=0, draws=20).fit(
+        frame[["a", "b"]], np.c_[frame["y"], frame["y"] ** 2]
+    )
+    assert f"y0: a ~ Normal(loc=0, scale={scales['a']:.4g})" in header(both)
+
+
+@pytest.mark.parametrize("columns", [7, 40, 1000])
+def test_many_priors_are_a_range_and_where_to_find_them(frame, columns):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, columns)) * np.geomspace(1e-3, 1e3, columns)
+    model = BayesianLinearRegression(random_state=0, draws=5).fit(X, frame["y"])
+    scales = 2.5 * frame["y"].std(ddof=0) / X.std(axis=0)
+    line = f"coef ~ Normal(loc=0, scale={scales.min():.4g} to {scales.max():.4g}), each column its own"
+    assert f"{line}: posterior_.priors" in header(model)
+    priors = dict(model.posterior_.priors)
+    assert len(priors) == columns + 2
+    for j, scale in enumerate(scales):
+        assert priors[f"x{j}"] == f"Normal(loc=0, scale={scale:.4g})"
+    both = BayesianLinearRegression(random_state=0, draws=5).fit(X[:, :4], np.c_[frame["y"], frame["b"]])
+    assert f"y0: coef ~ Normal(loc=0, scale={scales[:4].min():.4g} to" in header(both)
+    assert "y0: x3" in dict(both.posterior_.priors)
+
+
+def test_a_prior_cut_off_says_so_for_each_column(frame):
+    model = BayesianLinearRegression(prior="normal", positive=True, random_state=0, draws=20)
+    text = header(model.fit(frame[["a", "b"]], frame["y"]))
+    assert len(re.findall(r"[ab] ~ Normal\(loc=0, scale=[\d.]+\), cut off below 0", text)) == 2
+
+
+def test_z_is_explained_where_it_is_shown(exact, sampled):
+    assert "About 2 is ordinary" in str(exact.summary())
+    assert "About 2 is ordinary" in exact.summary()._repr_html_()
+    assert "ordinary" not in str(sampled.summary())
+
+
+def test_what_drew_the_draws_is_said_in_plain_words(frame):
+    counts = BayesianPoissonRegressor(random_state=0).fit(frame[["a"]], np.arange(60) % 5)
+    assert counts.posterior_.how == "batch"
+    text = str(counts.summary())
+    assert "4 chains x 1000, no warm-up needed, 0 divergences" in text
+    assert "proposals from a normal approximation, accepted or refused by the exact density" in text
+    assert max(map(len, text.splitlines())) <= 110
+    given = BayesianLinearRegression("y ~ a", tune=0, draws=20, random_state=0).fit(frame)
+    assert "4 chains x 20 without warm-up, " in str(given.summary())
+    assert "after 100 of warm-up" in str(
+        BayesianLinearRegression(random_state=0).fit(frame[["a"]], frame["y"]).summary()
+    )
+
+
+def rows_of_numbers(table, columns=5):
+    lines = str(table).splitlines()
+    head = next(i for i, line in enumerate(lines) if line.lstrip().startswith("mean"))
+    return [
+        line.split()[-len(table.columns) :][:columns]
+        for line in lines[head + 1 : head + 1 + len(table.names)]
+    ]
+
+
+def test_a_row_has_one_notation_and_no_bare_zeros():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(30, 2))
+    for spread in (0.5, 5.0, 50.0, 5000.0):  # of coefficients that the data say nothing of
+        draws = np.exp(np.clip(np.log(spread) * rng.normal(size=4000), -500.0, 500.0))
+        values = {
+            "mean": draws.mean(),
+            "sd": draws.std(),
+            "5%": np.quantile(draws, 0.05),
+            "95%": np.quantile(draws, 0.95),
+            "mcse_mean": draws.std() / 63.0,
+        }
+        table = SummaryTable(
+            (("model", "ratios"),), ("x",), {k: np.array([v]) for k, v in values.items()}, ()
+        )
+        (row,) = rows_of_numbers(table)
+        assert len({"e" in number for number in row}) == 1, row
+        for text, value in zip(row, values.values(), strict=True):
+            assert float(text) == pytest.approx(value, rel=0.06, abs=values["sd"] / 150.0)
+            assert float(text) != 0.0
+    counts = BayesianPoissonRegressor(random_state=0, draws=50).fit(x, np.arange(30) % 5)
+    assert len(rows_of_numbers(counts.summary(scale="response"))) == 3
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1e-6, 1e-3, 1.0, 1e3, 1e5, 1e6, 1e8, 1e12])
+def test_a_row_shows_three_digits_of_its_width_whatever_the_unit(frame, unit):
+    model = BayesianLinearRegression(random_state=0, draws=20).fit(frame[["a", "b"]], unit * frame["y"])
+    table = model.summary()
+    for i, row in enumerate(rows_of_numbers(table)):
+        sd = table.columns["sd"][i]
+        for text, values in zip(row[:4], table.columns.values(), strict=False):
+            assert abs(float(text) - values[i]) <= 0.0051 * sd
+            assert len(text) <= 13
 
 
 def test_frame_holds_unrounded_numbers(exact, sampled):

@@ -90,8 +90,12 @@ class Posterior:
 
     @property
     def priors(self) -> list[tuple[str, str]]:
-        """Each parameter, or group of them, and its prior after scaling, in words."""
-        return self.prior_set.describe()
+        """Each parameter, or group of them with the same one, and its prior after scaling, in words."""
+        return self.describe_priors()
+
+    def describe_priors(self, most: int | None = None) -> list[tuple[str, str]]:
+        """Return `priors`, with the range of more than so many scales in place of each."""
+        return self.prior_set.describe(self.features, most)
 
     @property
     def n_divergences(self) -> int:
@@ -205,11 +209,15 @@ class JointPosterior:
 
     @property
     def priors(self) -> list[tuple[str, str]]:
-        """Each parameter, or group of them, and its prior after scaling, in words."""
+        """Each parameter, or group of them with the same one, and its prior after scaling, in words."""
+        return self.describe_priors()
+
+    def describe_priors(self, most: int | None = None) -> list[tuple[str, str]]:
+        """Return `priors`, with the range of more than so many scales in place of each."""
         return [
             (f"{response}: {name}", text)
             for response, part in zip(self.responses, self.parts, strict=True)
-            for name, text in part.priors
+            for name, text in part.describe_priors(most)
         ]
 
     @property

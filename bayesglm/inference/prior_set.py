@@ -237,15 +237,27 @@ class PriorSet:
             out["Intercept"] = level - (coef @ x_mean if self.centred else 0.0)
         return out | hyper
 
-    def describe(self) -> list[tuple[str, str]]:
-        """Return (parameter, prior after scaling) for the report."""
+    def describe(self, columns: Sequence[str], most: int | None = None) -> list[tuple[str, str]]:
+        """Return (parameter, prior after scaling) for the report.
+
+        Parameters
+        ----------
+        columns : sequence of str
+            Names of the coefficients.
+        most : int, optional
+            Of coefficients that share a prior but for its scale or location, up to so many are listed each by itself,
+            more by the range. None: all of them.
+        """
         lines = [] if self.intercept is None else [("Intercept", str(self.intercept.resolved()))]
         if lines and self.centred:
             lines[0] = ("Intercept (at the predictors' means)", lines[0][1])
         for label, prior in zip(self.labels, self.coef, strict=True):
+            if isinstance(prior, SparsePrior):
+                found = [(f"{label}, at sd(x) = 1", str(prior.resolved()))]
+            else:
+                found = _described(label, prior, columns, most)
             cut = ", cut off below 0" if prior.bound[3] else ""
-            where = f"{label}, at sd(x) = 1" if isinstance(prior, SparsePrior) else label
-            lines.append((where, f"{prior.resolved()}{cut}"))
+            lines.extend((name, f"{text}{cut}") for name, text in found)
         lines.extend((name, str(prior.resolved())) for name, prior in self.aux.items())
         return lines
 
@@ -319,6 +331,40 @@ def resolve(
 def _aux_unit(units: Summary | RegressionData, name: str) -> float:
     """Return the unit in which the kernel has an auxiliary parameter."""
     return units.aux_units.get(name, 1.0) if isinstance(units, RegressionData) else units.sigma_unit
+
+
+@dataclass(frozen=True)
+class _Range:
+    """What stands for a parameter that differs between coefficients where a prior is written down."""
+
+    low: float
+    high: float
+
+    def __repr__(self) -> str:
+        return f"{self.low:.4g} to {self.high:.4g}"
+
+
+def _described(label: str, prior: Prior, columns: Sequence[str], most: int | None) -> list[tuple[str, str]]:
+    """Return (parameter, prior) of one prior after scaling; see `PriorSet.describe`."""
+    whole = prior.resolved()
+    params = whole.get_params()
+    arrays = {name: value for name, value in params.items() if isinstance(value, np.ndarray)}
+    positions = prior.bound[0]
+
+    def written(values: Mapping[str, Any]) -> str:
+        return str(type(whole)(**{**params, **values}))
+
+    if not arrays:
+        return [(label, written({}))]
+    if most is not None and len(positions) > most:
+        ranges = {name: _Range(values.min(), values.max()) for name, values in arrays.items()}
+        return [(label, f"{written(ranges)}, each column its own: posterior_.priors")]
+    texts = [
+        written({name: float(values[i]) for name, values in arrays.items()}) for i in range(len(positions))
+    ]
+    if len(set(texts)) == 1:
+        return [(label, texts[0])]
+    return [(columns[position], text) for position, text in zip(positions, texts, strict=True)]
 
 
 def _sparse(priors: Sequence[Prior]) -> SparsePrior | None:

@@ -169,7 +169,7 @@ def test_how_it_came_about(diagonal, nuts):
         assert posterior.weight == 60.0
         assert [name for name, _ in posterior.priors] == [
             "Intercept (at the predictors' means)",
-            "coef",
+            *FEATURES,
             "sigma",
         ]
         assert posterior.n_divergences == posterior.stats["diverging"].sum() == 0

@@ -106,7 +106,8 @@ def test_without_an_intercept():
     priors = set_up(data(intercept=False)[2])
     assert priors.intercept is None
     np.testing.assert_allclose(priors.coef[0].bound[2], 2.5 * UNIT)
-    assert [name for name, _ in priors.describe()] == ["coef", "sigma"]
+    assert [name for name, _ in priors.describe(COLUMNS)] == [*COLUMNS, "sigma"]
+    assert [name for name, _ in priors.describe(COLUMNS, most=2)] == ["coef", "sigma"]
 
 
 def test_center():
@@ -183,7 +184,7 @@ def test_positive():
     assert priors.positive.all()
     cut = set_up(prior=Normal(0.0, 2.0), positive=True)
     assert cut.coef[0].bound[3]
-    assert ", cut off below 0" in dict(cut.describe())["coef"]
+    assert ", cut off below 0" in dict(cut.describe(COLUMNS))["coef"]
     some = set_up(prior={"x": HalfNormal(2.0), "g": Gamma(2.0, 1.0)})
     np.testing.assert_array_equal(some.positive, [True, False, True, True])
     assert some.standardised(SUMMARY).gaussian() is None
@@ -423,17 +424,14 @@ def test_stand_ins_of_other_priors():
 
 def test_what_the_report_says():
     priors = set_up(prior={"g": Laplace(0, 2.0)}, sigma_prior=HalfNormal(3.0))
-    lines = priors.describe()
-    assert [name for name, _ in lines] == [
-        "Intercept (at the predictors' means)",
-        "coef[g]",
-        "coef, all others",
-        "sigma",
-    ]
+    lines, short = priors.describe(COLUMNS), priors.describe(COLUMNS, most=1)
+    level = "Intercept (at the predictors' means)"
+    assert [name for name, _ in lines] == [level, "coef[g]", "x", "log(z)", "sigma"]
+    assert [name for name, _ in short] == [level, "coef[g]", "coef, all others", "sigma"]
     assert dict(lines)["coef[g]"] == "Laplace(loc=0, scale=2)"
     assert dict(lines)["sigma"] == "HalfNormal(scale=3)"
     assert "autoscale" not in str(lines)
-    assert set_up(intercept_prior=Normal(1, 2), center=False).describe()[0] == (
+    assert set_up(intercept_prior=Normal(1, 2), center=False).describe(COLUMNS)[0] == (
         "Intercept",
         "Normal(loc=1, scale=2)",
     )
