@@ -46,6 +46,32 @@ FAMILIES: dict[str, type[Family]] = {
     "beta": Beta,
 }
 
+_COUNTS = "zero inflation and hurdles do not exist here, 'negative_binomial' takes counts that vary more than Poisson's"
+_ORDERED = "ordinal responses do not exist here"
+#: What other packages call families, or have and this one has not: lower case, without blanks, dashes, underscores.
+_ELSEWHERE: dict[str, str] = {
+    **dict.fromkeys(("multinomial", "categorical", "softmax"), "it is BayesianLogisticRegression"),
+    **dict.fromkeys(("cumulative", "ordinal", "ordered", "acat", "sratio", "cratio", "polr"), _ORDERED),
+    **dict.fromkeys(
+        ("zip", "zinb", "zeroinflatedpoisson", "zeroinflatednegativebinomial", "zeroinfl"), _COUNTS
+    ),
+    **dict.fromkeys(("hurdle", "hurdlepoisson", "hurdlenegativebinomial"), _COUNTS),
+    **dict.fromkeys(("normal", "gauss"), "write 'gaussian'"),
+    **dict.fromkeys(("t", "student", "studentt"), "write 'student_t'"),
+    **dict.fromkeys(("logistic", "logit", "binary"), "write 'bernoulli', or use BayesianLogisticRegression"),
+    **dict.fromkeys(("nb", "nb2", "nbinom", "nbinom2", "negbin", "negbinomial"), "write 'negative_binomial'"),
+    **dict.fromkeys(("quasipoisson", "quasibinomial", "quasi"), "quasi-likelihoods do not exist here"),
+    **dict.fromkeys(("lognormal",), "take BayesianLinearRegression with 'np.log(y) ~ ...'"),
+    **dict.fromkeys(("wald", "inversegamma"), "'inverse_gaussian' and 'gamma' are there"),
+    **dict.fromkeys(("weibull", "exponential", "cox", "surv"), "models of survival times do not exist here"),
+    **dict.fromkeys(
+        ("tweedie", "betabinomial", "geometric", "skewnormal", "vonmises"), "it does not exist here"
+    ),
+    **dict.fromkeys(
+        ("asymlaplace", "quantile"), "quantile regression does not exist here, predict_quantiles does"
+    ),
+}
+
 
 def describe_family(family: Family) -> dict[str, Any]:
     """Return a family as plain data: its name and parameters."""
@@ -93,6 +119,8 @@ def resolve_family(family: Any, link: str | None = None) -> Family:
         if family not in FAMILIES:
             near = difflib.get_close_matches(family.lower().replace(" ", "_"), FAMILIES, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(map(repr, FAMILIES))}."
+            elsewhere = _ELSEWHERE.get("".join(family.lower().replace("_", " ").replace("-", " ").split()))
+            hint = hint if elsewhere is None else f"{elsewhere}."
             raise ValueError(f"family={family!r} is not the name of a family; {hint}")
         found = FAMILIES[family]()
     elif isinstance(family, type) and issubclass(family, Family):

@@ -211,6 +211,10 @@ class FamilyModel(CallbackSupportMixin, Fitting, FamilyAccess, Saving):
         for name in ("feature_names_in_", "n_features_in_", "_design", "_features", "_terms", "_responses"):
             self.__dict__.pop(name, None)
 
+    def _takes_booleans(self) -> bool:
+        """Whether a formula's response may hold booleans."""
+        return False
+
     def _wants_intercept(self) -> bool:
         wanted = check_bool(self.fit_intercept, "fit_intercept")
         return wanted and (self._design is None or self._design.intercept)
@@ -239,6 +243,7 @@ class FamilyModel(CallbackSupportMixin, Fitting, FamilyAccess, Saving):
                 namespace=self.formula_namespace,
                 intercept=check_bool(self.fit_intercept, "fit_intercept"),
                 strict=check_bool(self.formula_strict, "formula_strict"),
+                booleans=self._takes_booleans(),
             )
             self._design, self._terms, self._features = design, design.terms, design.columns
             columns = [str(name) for name in (X.columns if hasattr(X, "columns") else X)]

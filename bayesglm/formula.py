@@ -10,12 +10,15 @@ import numpy as np
 from bayesglm.formula_columns import Column, Frame, read_columns, ready, remember
 from bayesglm.formula_evaluation import evaluate, learn_factors, refuse_infinite
 from bayesglm.formula_language import parse
+from bayesglm.formula_masks import check_masks
 from bayesglm.formula_names import Use, check_namespace, list_names, survey
 from bayesglm.formula_response import (
     check_computed_response,
     check_response_given,
+    columns_passed,
     given_response,
     numbers_of_response,
+    refuse_response_on_the_right,
 )
 from bayesglm.formula_state import dumps, loads, outside
 from bayesglm.formula_strict import check_length, check_strict
@@ -96,6 +99,7 @@ class FormulaDesign:
         namespace: Mapping[str, Any] | None = None,
         intercept: bool = True,
         strict: bool = False,
+        booleans: bool = False,
     ) -> tuple["FormulaDesign", FormulaData]:
         """Apply a formula to a training frame.
 
@@ -114,6 +118,8 @@ class FormulaDesign:
             ``False`` removes the intercept as ``- 1`` in the formula does.
         strict : bool, default False
             Take nothing but what `bayesglm.formula_strict` lists, for formulas of strangers.
+        booleans : bool, default False
+            Take a response of booleans, as 0 and 1; on the left side a column's name only.
 
         Returns
         -------
@@ -147,15 +153,22 @@ class FormulaDesign:
         right = survey(right_codes, formula, source.names, namespace)
         both = survey(right_codes + left_codes, formula, source.names, namespace)
         found, complete = read_columns(source, both.uses.values(), formula)
+        kinds = {name: values.kind for name, values in found.items()}
+        check_masks(right_codes + left_codes, formula, kinds, both.helpers)
         if strict:
             sides = [[factor.code for factor in term.factors] for term in parsed.right] + [left_codes]
-            kinds = {name: values.kind for name, values in found.items()}
             check_strict(sides, formula, kinds, both.helpers, _REMEDY)
         given = None
         if y is not None:
-            given = given_response(y, source.n_rows)
+            given = given_response(y, source.n_rows, booleans)
         elif bare is not None:
-            given = numbers_of_response(bare, found[bare])
+            given = numbers_of_response(bare, found[bare], booleans)
+        responses = (
+            [bare] if bare is not None else list(survey(left_codes, formula, source.names, namespace).uses)
+        )
+        if y is not None and given is not None:
+            responses += columns_passed(y, given, {name: found[name] for name in right.uses})
+        refuse_response_on_the_right(parsed, responses, tuple(right.uses))
 
         dropped = _Dropped(formula, {name: values.missing for name, values in found.items()}, complete)
         termlists = [parsed.right] if given is not None else [parsed.right, [parsed.left_term]]
@@ -178,10 +191,10 @@ class FormulaDesign:
 
         left_columns: tuple[Column, ...]
         if bare is not None:
-            left_columns = (Column(Use(bare, alone=True, whole=False, lenient=False), "number"),)
+            use = Use(bare, alone=True, whole=False, lenient=False)
+            left_columns = (Column(use, "bool" if booleans else "number"),)
         else:
-            left_uses = survey(left_codes, formula, source.names, namespace).uses
-            left_columns = tuple(columns[name] for name in left_uses)
+            left_columns = tuple(columns[name] for name in responses if given is None)
         names, terms = layout(infos[0])
         design = cls(
             formula=formula,
@@ -271,9 +284,9 @@ class FormulaDesign:
         if not self.has_response:
             raise ValueError(f"formula {self.formula!r} has no response on its left side; pass y")
         if self._left is None:
-            use = self._left_columns[0].use
+            use, booleans = self._left_columns[0].use, self._left_columns[0].kind == "bool"
             found, complete = read_columns(Frame(frame), [use], self.formula)
-            y, rows = numbers_of_response(use.name, found[use.name]), np.flatnonzero(complete)
+            y, rows = numbers_of_response(use.name, found[use.name], booleans), np.flatnonzero(complete)
         else:
             matrix, rows, n_rows = self._evaluated(frame, self._left, self._left_columns)
             y = np.full(n_rows, np.nan)
@@ -372,6 +385,17 @@ class FormulaDesign:
     def __setstate__(self, state: dict[str, Any]) -> None:
         learnt, constants = loads(state["learnt"], state["functions"])
         self.__dict__.update(learnt, _helpers={**constants, **state["functions"]})
+        # Earlier versions computed x^2, and masks of numbers, bit by bit.
+        if set(self.formula) & set("^|&<>") or self.formula.count("~") > 1:
+            self._judge_bits()
+
+    def _judge_bits(self) -> None:
+        """Raise ValueError if the formula computes with bits."""
+        parsed = parse(self.formula, again=True)
+        codes = [factor.code for term in parsed.right for factor in term.factors]
+        codes += [] if parsed.left is None else [parsed.left.code]
+        kinds = {column.use.name: column.kind for column in (*self._right_columns, *self._left_columns)}
+        check_masks(codes, self.formula, kinds, self._helpers)
 
 
 class _Dropped:

@@ -15,6 +15,7 @@ import numpy as np
 from bayesglm.formula import FormulaDesign, layout
 from bayesglm.formula_columns import Column
 from bayesglm.formula_language import Parsed, parse
+from bayesglm.formula_masks import check_masks
 from bayesglm.formula_names import Use, check_namespace, survey
 from bayesglm.formula_state import environment
 from bayesglm.formula_transforms import describe, restore
@@ -126,6 +127,8 @@ def from_data(data: Any) -> FormulaDesign:
         expected = [] if parsed.left is None else [parsed.bare_response]
         if [column.use.name for column in responses] != expected:
             raise _damaged(formula, "its response is another column than the one on the left side")
+    codes = right_codes + ([] if parsed.left is None else [parsed.left.code])
+    check_masks(codes, formula, {c.use.name: c.kind for c in (*columns, *responses)}, namespace)
     if found != set(namespace):
         raise _damaged(formula, f"it does not use {next(iter(set(namespace) - found))!r}")
     right_info = _side(right, parsed.right if right_codes else [], namespace, formula)

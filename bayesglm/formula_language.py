@@ -7,8 +7,9 @@ import unicodedata
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
+from bayesglm import formula_remedies
 from bayesglm.inference.caller import stack_level
 
 # Python's compiler gives up not much later; a sum of this many columns inside I() is still read.
@@ -104,10 +105,11 @@ def parse(formula: str, intercept: bool = True, again: bool = False) -> Parsed:
     except Exception:  # a RecursionError, and what patsy asserts
         raise _no_code(formula) from None
     right, left = description.rhs_termlist, description.lhs_termlist
-    for term in (*left, *right):
-        for factor in term.factors:
+    response = left[0].name() if left else ""
+    for side, terms in (("left", left), ("right", right)):
+        for factor in (factor for term in terms for factor in term.factors):
             _refuse_other_letters(factor.code, formula)
-            _refuse_foreign_syntax(factor.code, formula)
+            _refuse_foreign_syntax(factor.code, formula, side == "left", response)
     if len(left) > 1 or (left and len(left[0].factors) != 1):
         raise ValueError(
             f"formula {formula!r} must have one response on its left side, a column or an expression; several "
@@ -122,6 +124,9 @@ def parse(formula: str, intercept: bool = True, again: bool = False) -> Parsed:
 
 
 def _unreadable(error: Any, formula: str) -> ValueError:
+    remedy = formula_remedies.of_text(formula)
+    if remedy is not None:
+        return ValueError(f"formula {formula!r}: {remedy}")
     where = f" at {error.origin.relevant_code()!r}" if error.origin is not None else ""
     numbers = error.message.startswith(("numbers", "intercept term", "Unary minus"))
     hint = "; arithmetic with columns is written I(2*x)" if numbers else ""
@@ -129,6 +134,9 @@ def _unreadable(error: Any, formula: str) -> ValueError:
 
 
 def _no_code(formula: str) -> ValueError:
+    remedy = formula_remedies.of_text(formula)
+    if remedy is not None:
+        return ValueError(f"formula {formula!r}: {remedy}")
     return ValueError(
         f"formula {formula!r} cannot be read: it is too deeply nested, or holds what is no code"
     )
@@ -197,33 +205,41 @@ def _warn_of_empty_powers(tree: Any, formula: str) -> None:
         _warn_of_empty_powers(node, formula)
 
 
-def _refuse_foreign_syntax(code: str, formula: str) -> None:
+def _refuse_foreign_syntax(code: str, formula: str, on_the_left: bool, response: str) -> None:
     """Say what is not there of the languages of R and lme4, which people bring with them."""
-    if code.strip() == ".":
+    if code.strip() == "." or code.replace(" ", "").startswith(".^"):
         raise ValueError(
             f"formula {formula!r}: '.' for all other columns is not supported; name them, as in 'y ~ a + b'"
         )
     bars = code.replace(" ", "").partition("||")
     if bars[1] and bars[2].isidentifier():  # no Python, so the syntax tree cannot tell
-        _refuse_group_effect(bars[2], formula)
-    for node, above in walk(syntax_tree(code, formula)):
+        raise ValueError(
+            f"formula {formula!r}: {formula_remedies.of_bar(ast.Name(bars[2]), False, response)}"
+        )
+    tree = syntax_tree(code, formula)
+    for node, above in walk(tree):
         if len(above) > _DEEPEST:
             raise _too_deep(formula)
-        if not isinstance(node, ast.BinOp) or any(isinstance(a, ast.Call) for a in above):
-            continue  # inside a call, | and ^ are Python's own
-        if isinstance(node.op, ast.BitOr):
-            _refuse_group_effect(ast.unparse(node.right), formula)
-        if isinstance(node.op, ast.BitXor):
-            raise ValueError(
-                f"formula {formula!r}: '^' is not supported; write a power of numbers as I(x**2)"
-            )
+        if not isinstance(node, ast.BinOp):
+            continue
+        if isinstance(node.op, ast.BitXor | ast.LShift | ast.RShift):
+            raise ValueError(f"formula {formula!r}: {_of_bits(node, tree)}")
+        called = any(isinstance(a, ast.Call) for a in above)
+        if isinstance(node.op, ast.BitOr) and not called:  # inside a call it joins conditions
+            left = ast.unparse(node.left)
+            raise ValueError(f"formula {formula!r}: {formula_remedies.of_bar(node.right, on_the_left, left)}")
 
 
-def _refuse_group_effect(group: str, formula: str) -> NoReturn:
-    raise ValueError(
-        f"formula {formula!r}: group effects such as (1|{group}) are not supported yet; use C({group}) for "
-        "one coefficient a level"
-    )
+def _of_bits(node: ast.BinOp, tree: ast.AST) -> str:
+    """The sentence for an operator that works on the bits of whole numbers, where something else is meant."""
+    left, right = ast.unparse(node.left), ast.unparse(node.right)
+    if not isinstance(node.op, ast.BitXor):
+        sign, other = ("<<", "*") if isinstance(node.op, ast.LShift) else (">>", "//")
+        return f"{sign!r} is not supported; write I({left} {other} 2**{right})"
+    if isinstance(node.left, ast.Compare) and isinstance(node.right, ast.Compare):
+        return f"'^' is not supported; write ({left}) != ({right}) for one of two conditions but not both"
+    whole = ast.unparse(tree).replace(" ^ ", "**")
+    return f"'^' is not supported; write a power of numbers as {whole if isinstance(tree, ast.Call) else f'I({whole})'}"
 
 
 def walk(tree: ast.AST) -> Iterator[tuple[ast.AST, tuple[ast.AST, ...]]]:
@@ -245,6 +261,9 @@ def syntax_tree(code: str, formula: str) -> ast.AST:
     except (RecursionError, MemoryError):
         raise _too_deep(formula) from None
     except (SyntaxError, ValueError):
+        remedy = formula_remedies.of_text(formula)
+        if remedy is not None:
+            raise ValueError(f"formula {formula!r}: {remedy}") from None
         raise ValueError(
             f"formula {formula!r} cannot be read: {code!r} is no Python expression; terms are joined by '+', "
             "sides by '~', and a column whose name is no Python name is written Q(\"my column\")"

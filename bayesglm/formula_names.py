@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from bayesglm.formula_language import column_named_by, is_call_of, syntax_tree, walk
+from bayesglm.formula_remedies import of_call, of_name
 
 
 def _words(text: str) -> frozenset[str]:
@@ -53,8 +54,6 @@ _LENIENT_CALLS = _words("fillna isfinite isna isnan isnull nan_to_num notna notn
 # Functions of patsy that take numbers: integers may become floats under them, which do not overflow.
 _NUMERIC_BUILTINS = _words("I bs cc center cr scale standardize te")
 _BIT_OPERATORS = (ast.BitAnd, ast.BitOr, ast.BitXor, ast.LShift, ast.RShift)
-# What people coming from R write, and what it is called here.
-_FROM_R = {"factor": "C(...)", "ns": "cr(...)", "s": "cr(...)", "poly": "I(x**2)", "ifelse": "np.where(...)"}
 
 
 @dataclass(frozen=True)
@@ -186,7 +185,8 @@ class _Judge:
 
     def _name(self, node: ast.Name, above: tuple[ast.AST, ...]) -> None:
         name, parent = node.id, above[-1] if above else None
-        called = isinstance(parent, ast.Call) and parent.func is node
+        call = parent if isinstance(parent, ast.Call) and parent.func is node else None
+        called = call is not None
         if name == "np" and isinstance(parent, ast.Attribute):
             return  # judged with its attribute
         if name in self.columns and not called:
@@ -204,12 +204,12 @@ class _Judge:
             self._refuse(name, "write np and a function of it, as in np.log(x)")
         elif hasattr(builtins, name):
             self._refuse(name, "that builtin of Python is not open to formulas")
-        elif called:
-            self._unknown_function(name)
+        elif call is not None:
+            self._unknown_function(call)
         else:
             whole = next((a for a in reversed(above) if isinstance(a, ast.Attribute)), None)
             dotted = ast.unparse(whole) if whole is not None else name
-            self._unknown(dotted if dotted in self.columns else name)
+            self._unknown(dotted if dotted in self.columns or of_name(dotted) else name)
 
     def _attribute(self, node: ast.Attribute) -> None:
         name = node.attr
@@ -271,18 +271,19 @@ class _Judge:
     def _unknown(self, name: str) -> NoReturn:
         if name in self.columns:
             raise ValueError(f"formula {self.formula!r}: write the column {name!r} as Q({name!r})")
+        remedy = of_name(name)
+        if remedy is not None:
+            raise ValueError(f"formula {self.formula!r}: {name!r} is not a column of the frame; {remedy}")
         hint = suggest(name, self.columns)
         raise ValueError(
             f"formula {self.formula!r}: {name!r} is not a column of the frame ({hint}), and variables of the "
             "calling code are never read; add it to the frame or to formula_namespace"
         )
 
-    def _unknown_function(self, name: str) -> NoReturn:
-        if name in _FROM_R:
-            hint = f"write {_FROM_R[name]}"
-        elif name in vars(np):
-            hint = f"write np.{name}(...)"
-        else:
+    def _unknown_function(self, call: ast.Call) -> NoReturn:
+        name = call.func.id if isinstance(call.func, ast.Name) else ""
+        hint = of_call(call)
+        if hint is None:
             near = difflib.get_close_matches(name, [*_patsy_names(), *self.namespace], n=1)
             hint = f"did you mean {near[0]}(...)?" if near else "pass it in formula_namespace"
         raise ValueError(f"formula {self.formula!r}: there is no function {name!r}; {hint}")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import ast
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from bayesglm.formula_columns import Values, read_array
-from bayesglm.formula_language import Parsed
-from bayesglm.formula_names import suggest
+from bayesglm.formula_language import Parsed, column_named_by, syntax_tree, walk
+from bayesglm.formula_names import list_names, suggest
 
 
 def check_response_given(parsed: Parsed, y: Any, names: Collection[str] | None = None) -> None:
@@ -32,7 +33,59 @@ def check_response_given(parsed: Parsed, y: Any, names: Collection[str] | None =
         )
 
 
-def given_response(y: Any, n_rows: int) -> np.ndarray:
+def columns_passed(y: Any, given: np.ndarray, found: Mapping[str, Values]) -> list[str]:
+    """Columns of the frame that were passed as the response: of the same name, and with the same numbers.
+
+    Parameters
+    ----------
+    y : array-like
+        What was passed; only a pandas or polars Series or DataFrame has names.
+    given : ndarray of float64, shape (n_rows,) or (n_rows, k)
+        Its numbers.
+    found : mapping from str to Values
+        The columns that the formula reads.
+    """
+    names: list[Any] = list(y.columns) if hasattr(y, "columns") else [getattr(y, "name", None)]
+    pairs = zip(names, given.reshape(len(given), -1).T, strict=True)
+    return [name for name, values in pairs if name in found and np.array_equal(found[name].values, values)]
+
+
+def refuse_response_on_the_right(parsed: Parsed, responses: Sequence[str], reads: Collection[str]) -> None:
+    """Refuse a formula that explains the response by itself.
+
+    A response that is computed of several columns, as a difference from a first measurement is, may be explained by
+    some of them, and by all of them only without noise.
+
+    Parameters
+    ----------
+    parsed : Parsed
+    responses : sequence of str
+        The columns that the response is computed of.
+    reads : collection of str
+        The columns that the right side reads.
+    """
+    if not responses or not set(responses) <= set(reads):
+        return
+    terms = [
+        term
+        for term in parsed.right
+        if any(_reads(factor.code, responses, parsed.text) for factor in term.factors)
+    ]
+    name = responses[0] if parsed.left is None else parsed.response
+    raise ValueError(
+        f"formula {parsed.text!r}: the response {name!r} stands on the right side too, in "
+        f"{list_names([term.name() for term in terms])}, where it explains itself; leave it out there"
+    )
+
+
+def _reads(code: str, names: Collection[str], formula: str) -> bool:
+    return any(
+        isinstance(node, ast.Name | ast.Call) and column_named_by(node) in names
+        for node, _ in walk(syntax_tree(code, formula))
+    )
+
+
+def given_response(y: Any, n_rows: int, booleans: bool = False) -> np.ndarray:
     """The response or responses passed as an array, shape (n_rows,) or (n_rows, k)."""
     shape = np.shape(y)
     if len(shape) not in (1, 2) or shape[-1] == 0:
@@ -40,18 +93,20 @@ def given_response(y: Any, n_rows: int) -> np.ndarray:
     if shape[0] != n_rows:
         raise ValueError(f"y has {shape[0]} values but the frame has {n_rows} rows")
     if len(shape) == 1:
-        return _complete_response("y", y)
+        return _complete_response("y", y, booleans)
     columns = getattr(y, "columns", None)
     if columns is None:
         y, columns = dict(enumerate(np.asarray(y).T)), range(shape[1])
     names = [name if isinstance(name, str) else f"y{name}" for name in columns]
-    found = [_complete_response(name, y[column]) for name, column in zip(names, columns, strict=True)]
+    found = [
+        _complete_response(name, y[column], booleans) for name, column in zip(names, columns, strict=True)
+    ]
     return np.column_stack(found)
 
 
-def _complete_response(name: str, y: Any) -> np.ndarray:
+def _complete_response(name: str, y: Any, booleans: bool) -> np.ndarray:
     found = read_array(name, y)
-    values = numbers_of_response(name, found)
+    values = numbers_of_response(name, found, booleans)
     if found.missing.any():
         raise ValueError(
             f"{name} is missing (NaN) in row {int(np.argmax(found.missing))}; drop such rows from y and the frame"
@@ -59,9 +114,9 @@ def _complete_response(name: str, y: Any) -> np.ndarray:
     return values
 
 
-def numbers_of_response(name: str, found: Values) -> np.ndarray:
-    """The response as floats, NaN where it is missing."""
-    if found.kind != "number":
+def numbers_of_response(name: str, found: Values, booleans: bool) -> np.ndarray:
+    """The response as floats, NaN where it is missing; if `booleans`, those are 0 and 1."""
+    if found.kind != "number" and not (booleans and found.kind == "bool"):
         raise _no_number(name)
     values: np.ndarray = found.values.astype(np.float64)
     values[found.missing] = np.nan
@@ -78,5 +133,5 @@ def check_computed_response(info: Any, name: str) -> None:
 def _no_number(name: str) -> ValueError:
     return ValueError(
         f"the response {name!r} must be one column of numbers, not booleans, text, categories or several "
-        "columns; convert it first, for example to 0 and 1"
+        "columns; convert it first, for example to 0 and 1, or use BayesianLogisticRegression"
     )

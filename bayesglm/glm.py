@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bayesglm.families import resolve_family
+from bayesglm.families import Bernoulli, resolve_family
 from bayesglm.family_base import FamilyModel, Rows
 from bayesglm.family_predictor import FamilyPredictor
 from bayesglm.kernel.family import Family
@@ -147,6 +147,11 @@ class BayesianGLM(FamilyPredictor, FamilyModel):
         self.progressbar = progressbar
         self.formula_namespace = formula_namespace
         self.formula_strict = formula_strict
+
+    def _takes_booleans(self) -> bool:
+        return isinstance(self.family, Bernoulli) or (
+            isinstance(self.family, str) and self.family == "bernoulli"
+        )
 
     def _make_family(self, rows: Rows) -> Family:
         return resolve_family(self.family, self.link)

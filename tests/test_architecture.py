@@ -64,12 +64,14 @@ ORDER = [
     [
         "bayesglm.mixture_quantiles",
         "bayesglm.formula_columns",
+        "bayesglm.formula_masks",
         "bayesglm.formula_strict",
         "bayesglm.formula_state",
         "bayesglm.formula_transforms",
     ],
     ["bayesglm.formula_names", "bayesglm.parallel", "bayesglm.plain_data", "bayesglm.snapshot"],
     ["bayesglm.formula_language"],
+    ["bayesglm.formula_remedies"],
     ["bayesglm._version"],
     # inference
     ["bayesglm.inference.route", "bayesglm.inference.general_route"],

@@ -92,7 +92,7 @@ def test_pickle_is_small_and_without_data():
 def test_fresh_process(frame, tmp_path):
     """Unpickled at module level of a script, where others fail, beside variables of the same names."""
     formula = (
-        "np.log(x) ~ standardize(z) + bs(x, df=4) + te(cr(x, df=3), cc(z, df=3)) + C(g, Poly):center(x) "
+        "np.exp(y) ~ standardize(z) + bs(x, df=4) + te(cr(x, df=3), cc(z, df=3)) + C(g, Poly):center(x) "
         "+ cat + C(k) + I(np.sqrt(z)) + Q('my y') + shift(x, by)"
     )
     (tmp_path / "helpers.py").write_text("def shift(x, by):\n    return x + by\n")
