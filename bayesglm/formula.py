@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bayesglm.formula_columns import Column, Frame, read_columns, ready, remember
-from bayesglm.formula_evaluation import evaluate, learn_factors, refuse_infinite
+from bayesglm.formula_evaluation import calling, check_abscissae, evaluate, learn_factors, refuse_infinite
 from bayesglm.formula_language import parse
 from bayesglm.formula_masks import check_masks
 from bayesglm.formula_names import Use, check_namespace, list_names, survey
@@ -21,7 +21,7 @@ from bayesglm.formula_response import (
     refuse_response_on_the_right,
 )
 from bayesglm.formula_state import dumps, loads, outside
-from bayesglm.formula_strict import check_length, check_strict
+from bayesglm.formula_strict import MOST_COLUMNS, MOST_PRODUCTS, check_length, check_strict
 from bayesglm.inference.caller import stack_level
 
 # Leaving out rows can make others impossible to compute (what is left of a column may be constant, and then
@@ -141,7 +141,7 @@ class FormulaDesign:
         """
         if strict:
             check_length(formula, _REMEDY)
-        parsed = parse(formula, intercept)
+        parsed = parse(formula, intercept, most_products=MOST_PRODUCTS if strict else None)
         namespace = check_namespace(namespace)
         source = Frame(frame)
         check_response_given(parsed, y, source.names)
@@ -158,6 +158,7 @@ class FormulaDesign:
         if strict:
             sides = [[factor.code for factor in term.factors] for term in parsed.right] + [left_codes]
             check_strict(sides, formula, kinds, both.helpers, _REMEDY)
+        check_abscissae(right_codes + left_codes, found, both.helpers, formula)
         given = None
         if y is not None:
             given = given_response(y, source.n_rows, booleans)
@@ -174,15 +175,16 @@ class FormulaDesign:
         termlists = [parsed.right] if given is not None else [parsed.right, [parsed.left_term]]
         uses = right.uses if given is not None else both.uses
         rows = np.flatnonzero(complete)
+        run, most = calling(interruptible=strict), MOST_COLUMNS if strict else None
         for _ in range(_MOST_PASSES):
             if not len(rows):
                 raise dropped.everything()
             columns = {name: remember(both.uses[name], found[name], rows) for name in uses}
             data = {name: ready(column, found[name], rows) for name, column in columns.items()}
-            infos = learn_factors(termlists, data, both.helpers, formula)
+            infos = run(learn_factors, termlists, data, both.helpers, formula, len(rows), most)
             if given is None:
                 check_computed_response(infos[1], parsed.response)
-            matrices, lost = evaluate(infos, data, rows, formula)
+            matrices, lost = run(evaluate, infos, data, rows, formula)
             if not lost:
                 break
             rows = rows[~dropped.add(lost)]
@@ -260,7 +262,7 @@ class FormulaDesign:
         kinds = {column.use.name: column.kind for column in (*self._right_columns, *self._left_columns)}
         if parsed.bare_response is not None:
             kinds.setdefault(parsed.bare_response, "number")
-        check_strict(sides, self.formula, kinds, self._helpers, remedy)
+        check_strict(sides, self.formula, kinds, self._helpers, remedy, most=None)
 
     def response_of(self, frame: Any) -> np.ndarray:
         """Evaluate the left side of the formula on a frame.

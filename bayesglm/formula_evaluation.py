@@ -1,14 +1,19 @@
 """Run patsy over prepared columns, dropping no row, and say in one sentence what goes wrong."""
 
+import ast
 import contextlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import functools
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from bayesglm.formula_columns import unknown_level
+from bayesglm.formula_language import syntax_tree, walk
+from bayesglm.formula_limits import Measure, UnreasonableError, check_matrix
 from bayesglm.formula_names import list_names
 from bayesglm.formula_state import environment
+from bayesglm.inference.threads import in_threads
 
 
 class KeepRows:
@@ -101,7 +106,12 @@ def _coding(info: Any) -> Any:
 
 
 def learn_factors(
-    termlists: list[list[Any]], data: Mapping[str, Any], helpers: Mapping[str, Any], formula: str
+    termlists: list[list[Any]],
+    data: Mapping[str, Any],
+    helpers: Mapping[str, Any],
+    formula: str,
+    rows: int,
+    most: int | None = None,
 ) -> list[Any]:
     """Let patsy learn what the factors of each side are: kinds, levels, knots.
 
@@ -115,6 +125,10 @@ def learn_factors(
         The user's functions and constants.
     formula : str
         The whole formula, for messages.
+    rows : int
+        How many rows there are.
+    most : int, optional
+        The most columns there may be; None: as many as memory holds.
 
     Returns
     -------
@@ -123,11 +137,11 @@ def learn_factors(
     Raises
     ------
     ValueError
-        If a factor cannot be computed or has a single level.
+        If a factor cannot be computed or has a single level, or the columns are too many.
     """
     from patsy.build import design_matrix_builders
 
-    with _in_our_words(formula):
+    with _in_our_words(formula), Measure(termlists, rows, most).watching():
         infos: list[Any] = design_matrix_builders(
             termlists, lambda: iter([data]), environment(helpers), KeepRows()
         )
@@ -174,6 +188,7 @@ def evaluate(
     matrices = [np.ones((n, len(info.column_names))) for n, info in zip(ones, infos, strict=True)]
     if computed:
         with _in_our_words(formula, infos, data, rows):
+            check_matrix(sum(len(infos[i].column_names) for i in computed), len(rows))
             built = build_design_matrices([_coding(infos[i]) for i in computed], data, NA_action=policy)
         for i, matrix in zip(computed, built, strict=True):
             matrices[i] = np.asarray(matrix)
@@ -184,6 +199,60 @@ def evaluate(
                     f"{len(matrix)} for {len(rows)} rows"
                 )
     return matrices, policy.lost
+
+
+def calling(interruptible: bool) -> Callable[..., Any]:
+    """Return what calls a function: as usual, or so that Ctrl-C ends it within NumPy's calls too.
+
+    The latter takes a thread, in which only code that is known may run.
+    """
+
+    def call(function: Callable[..., Any], *args: Any) -> Any:
+        return in_threads([functools.partial(function, *args)], 1)[0] if interruptible else function(*args)
+
+    return call
+
+
+def check_abscissae(
+    codes: Collection[str], columns: Collection[str], helpers: Mapping[str, Any], formula: str
+) -> None:
+    """Refuse what np.interp() makes nonsense of without a word: abscissae that fall.
+
+    Those that depend on columns of the frame are not looked at.
+
+    Parameters
+    ----------
+    codes : collection of str
+        The code of each factor, which has been judged.
+    columns : collection of str
+        Names of the columns that the formula reads.
+    helpers : mapping from str to object
+        The user's functions and constants.
+    formula : str
+        The whole formula, for messages.
+    """
+    for code in (code for code in codes if "interp" in code):
+        for node, _ in walk(syntax_tree(code, formula)):
+            if not (isinstance(node, ast.Call) and ast.unparse(node.func) == "np.interp"):
+                continue
+            given = dict(zip(("x", "xp", "fp", "left", "right", "period"), node.args, strict=False))
+            given |= {str(keyword.arg): keyword.value for keyword in node.keywords}
+            abscissae = given.get("xp")
+            names = () if abscissae is None else ast.walk(abscissae)
+            if (
+                abscissae is None
+                or "period" in given  # which sorts them
+                or any(isinstance(part, ast.Name) and part.id in columns for part in names)
+            ):
+                continue
+            text = ast.unparse(abscissae)
+            with _in_our_words(formula):
+                values = np.asarray(environment(helpers).eval(text), dtype=float)
+            if not (np.diff(values) >= 0.0).all():
+                raise ValueError(
+                    f"formula {_shortened(formula)}: xp={_shortened(text)} of np.interp() must not fall; sort it, and "
+                    "fp with it"
+                )
 
 
 def refuse_infinite(X: np.ndarray, rows: np.ndarray, names: Sequence[str]) -> None:
@@ -226,9 +295,13 @@ def _in_our_words(
             yield
     except MemoryError:
         raise
+    except UnreasonableError as error:
+        raise ValueError(f"formula {_shortened(formula)}: {error}") from None
     except PatsyError as error:
         cause = error.__cause__
         where = "a term" if error.origin is None else f"term {error.origin.relevant_code()!r}"
+        if isinstance(cause, UnreasonableError):
+            raise ValueError(f"formula {_shortened(formula)}: {cause}") from None
         if isinstance(cause, NotImplementedError) and "outermost knots" in str(cause):
             raise ValueError(
                 f"formula {formula!r}: {where} meets values outside the range of its knots, where bs() is "
@@ -261,6 +334,10 @@ def _raise_unknown_level(infos: Collection[Any], data: Mapping[str, Any], rows: 
             raise unknown_level(
                 known.factor.name(), [values[i] for i in unknown], rows[unknown[0]], known.categories
             ) from None
+
+
+def _shortened(formula: str) -> str:
+    return repr(formula) if len(formula) <= 200 else f"{formula[:197]!r}..."
 
 
 def _first_line(message: str) -> str:

@@ -50,7 +50,13 @@ class Parsed:
         return column_named_by(syntax_tree(self.left.code, self.text))
 
 
-def parse(formula: str, intercept: bool = True, again: bool = False) -> Parsed:
+class TooManyTermsError(ValueError):
+    """What a formula is refused with whose products and powers make too many terms."""
+
+
+def parse(
+    formula: str, intercept: bool = True, again: bool = False, most_products: int | None = None
+) -> Parsed:
     """Take a formula apart, without evaluating anything.
 
     Parameters
@@ -61,6 +67,8 @@ def parse(formula: str, intercept: bool = True, again: bool = False) -> Parsed:
         ``False`` removes the intercept as ``- 1`` in the formula does.
     again : bool, default False
         Whether it has been read before, so that what it warns of has been said.
+    most_products : int, optional
+        The most products of two terms that may be formed while it is expanded; None: what takes some seconds.
 
     Returns
     -------
@@ -88,13 +96,13 @@ def parse(formula: str, intercept: bool = True, again: bool = False) -> Parsed:
         )
     try:
         tree = parse_formula(formula)
-        wide = _expansion(tree)[2] > _MOST_PRODUCTS
+        wide = _expansion(tree)[2] > (most_products or _MOST_PRODUCTS)
     except PatsyError as error:
         raise _unreadable(error, formula) from None
     except Exception:  # patsy's tokenizer stumbles over a few characters with an AssertionError and the like
         raise _no_code(formula) from None
     if wide:
-        raise ValueError(
+        raise TooManyTermsError(
             f"formula {formula!r} has too many terms: its products and powers of sums make more than can be estimated; "
             "lower the power, or write out the terms that matter"
         )

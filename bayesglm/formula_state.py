@@ -6,12 +6,14 @@ import functools
 import importlib
 import io
 import pickle
+import re
 import types
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
+from bayesglm.formula_limits import guarded
 from bayesglm.formula_names import PYTHON_BUILTINS
 
 _BUILTINS = {name: getattr(builtins, name) for name in PYTHON_BUILTINS}
@@ -26,6 +28,12 @@ def _only_called(code: str) -> frozenset[str]:
     return frozenset(node.id for node in functions if isinstance(node, ast.Name)) - others
 
 
+@functools.lru_cache
+def _transforms(code: str) -> tuple[str, ...]:
+    """Names under which patsy has put stateful transforms into the code."""
+    return tuple(dict.fromkeys(re.findall(r"\b_patsy_stobj\d+__\w+__(?=\.)", code)))
+
+
 @functools.cache
 def _environment_class() -> type:
     from patsy.eval import EvalEnvironment, VarLookupDict
@@ -37,7 +45,9 @@ def _environment_class() -> type:
             code = compile(expr, source_name, "eval", self.flags, dont_inherit=True)
             known = self.namespace
             called = {name: known[name] for name in _only_called(expr) if name in known}
-            names = VarLookupDict([called, inner_namespace or {}, *self._namespaces])
+            inner = inner_namespace or {}
+            judged = {name: guarded(inner[name]) for name in _transforms(expr) if name in inner}
+            names = VarLookupDict([called, judged, inner, *self._namespaces])
             return eval(code, {"__builtins__": _BUILTINS}, names)
 
         def subset(self, names: list[str]) -> "ClosedEnvironment":

@@ -3,7 +3,7 @@
 Where `formula_names` refuses what is known to be dangerous, this refuses everything but columns, numbers, texts where
 they belong, operators, and calls of known functions with known arguments. Every expression is given a kind (numbers
 of the rows, one number, text, ...), by which also what would take all memory or time is seen before it is evaluated:
-text that is multiplied, powers of whole numbers without end, splines with a billion columns.
+text that is multiplied, powers of whole numbers without end, digits and columns by the billion.
 """
 
 import ast
@@ -16,78 +16,43 @@ from typing import Any, NoReturn
 import numpy as np
 
 from bayesglm.formula_language import syntax_tree
+from bayesglm.formula_limits import HIGHEST_DEGREE
+from bayesglm.formula_vocabulary import (
+    ANY_ROWS,
+    CASTS,
+    CODING,
+    CONSTANTS,
+    CONTRASTS,
+    CUBIC,
+    LIST,
+    NONE,
+    NUMBER,
+    NUMERIC,
+    OTHERS,
+    PATSY,
+    ROWS,
+    SPLINES,
+    TEXT,
+    TEXT_ROWS,
+    UFUNCS,
+    VALUES,
+    Parameters,
+)
 from bayesglm.plain_data import is_numeric
 
 #: Longest formula in strict mode, in characters.
 LONGEST = 20_000
-# Most columns that the splines of one term may have together, and most that a spline may be asked for.
-_MOST_COLUMNS = 10_000
+#: Most columns that a formula may ask for, all terms together.
+MOST_COLUMNS = 2000
+# Most that one spline may have.
 _MOST_KNOTS = 1000
+#: Most products of two terms that a formula may be expanded by, a second or so.
+MOST_PRODUCTS = 100_000
+# Digits that a double has before and after its point; NumPy counts up to what is asked for.
+_MOST_DECIMALS = 330
 # Python's compiler goes deeper; nobody does.
 _DEEPEST = 60
 
-#: What an expression is: one value a row, a number or a text by itself, text a row, a list, None, a contrast.
-_ROWS, _NUMBER, _TEXT, _TEXT_ROWS, _LIST, _NONE, _CODING = range(7)
-_NUMERIC = frozenset((_ROWS, _NUMBER))
-_SCALAR = frozenset((_NUMBER, _NONE))
-_ANY_ROWS = frozenset((_ROWS, _TEXT_ROWS))
-_VALUES = frozenset((_ROWS, _TEXT_ROWS, _NUMBER, _TEXT))
-_LISTS = frozenset((_LIST, _NONE))
-
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-#: NumPy's functions that compute each value by itself, with as many arguments as they have inputs.
-UFUNCS = _words(
-    "abs absolute add arccos arccosh arcsin arcsinh arctan arctan2 arctanh bitwise_and bitwise_or ceil cbrt cos cosh "
-    "deg2rad degrees divide equal exp exp2 expm1 fabs float_power floor floor_divide fmax fmin fmod greater "
-    "greater_equal heaviside hypot invert isfinite isinf isnan less less_equal log log10 log1p log2 logaddexp "
-    "logaddexp2 logical_and logical_not logical_or logical_xor maximum minimum mod multiply negative not_equal "
-    "positive power rad2deg radians reciprocal remainder rint sign signbit sin sinh sqrt square subtract tan tanh "
-    "true_divide trunc"
-)
-#: Types of NumPy's that convert numbers.
-CASTS = _words("bool_ float32 float64 int32 int64")
-#: Constants of NumPy's.
-CONSTANTS = _words("e euler_gamma inf nan pi")
-_Parameters = Mapping[str, frozenset[int]]
-# Other functions: what each parameter may be, in order; those after "*" only by name.
-_OTHERS: Mapping[str, _Parameters] = {
-    "around": {"a": _NUMERIC, "decimals": _SCALAR},
-    "clip": {"a": _NUMERIC, "a_min": _NUMERIC | {_NONE}, "a_max": _NUMERIC | {_NONE}, "*": frozenset()}
-    | {"min": _NUMERIC | {_NONE}, "max": _NUMERIC | {_NONE}},
-    "interp": {"x": _NUMERIC, "xp": frozenset((_LIST,)), "fp": frozenset((_LIST,))}
-    | {"left": _SCALAR, "right": _SCALAR, "period": _SCALAR},
-    "isin": {"element": _ANY_ROWS, "test_elements": frozenset((_LIST,)), "*": frozenset(), "invert": _SCALAR},
-    "nan_to_num": {"x": _NUMERIC, "*": frozenset(), "nan": _SCALAR, "posinf": _SCALAR, "neginf": _SCALAR},
-    "round": {"a": _NUMERIC, "decimals": _SCALAR},
-    "where": {"condition": _NUMERIC, "x": _VALUES, "y": _VALUES},
-}
-_REFERENCE = frozenset((_NUMBER, _TEXT, _NONE))
-_SPLINE: _Parameters = {"x": frozenset((_ROWS,)), "df": _SCALAR, "knots": _LISTS}
-_BOUNDS: _Parameters = {"lower_bound": _SCALAR, "upper_bound": _SCALAR}
-_CUBIC = {**_SPLINE, **_BOUNDS, "constraints": _LISTS | {_TEXT}}
-_SCALE: _Parameters = {"x": frozenset((_ROWS,)), "center": _SCALAR, "rescale": _SCALAR, "ddof": _SCALAR}
-_PATSY: Mapping[str, _Parameters] = {
-    "I": {"x": _ANY_ROWS},
-    "Q": {"name": frozenset((_TEXT,))},
-    "C": {"data": _ANY_ROWS, "contrast": _LISTS | {_CODING}, "levels": _LISTS},
-    "Treatment": {"reference": _REFERENCE},
-    "Sum": {"omit": _REFERENCE},
-    "Poly": {"scores": _LISTS},
-    "Helmert": {},
-    "Diff": {},
-    "center": {"x": frozenset((_ROWS,))},
-    "standardize": _SCALE,
-    "scale": _SCALE,
-    "bs": {**_SPLINE, "degree": _SCALAR, "include_intercept": _SCALAR, **_BOUNDS},
-    "cr": _CUBIC,
-    "cc": _CUBIC,
-}
-_CONTRASTS = _words("Treatment Sum Poly Helmert Diff")
-_SPLINES = _words("bs cr cc")
 _OPERATORS: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -117,6 +82,8 @@ class _Value:
     number: Any = None
     #: how many columns it has, or how long a list is, as far as the text says
     width: int = 1
+    #: of a list of lists how long these are
+    inner: int = 1
 
 
 def check_length(formula: str, remedy: str) -> None:
@@ -133,6 +100,7 @@ def check_strict(
     kinds: Mapping[str, str] | None,
     namespace: Mapping[str, Any],
     remedy: str,
+    most: int | None = MOST_COLUMNS,
 ) -> None:
     """Refuse all code in a formula that is not listed in this module. Nothing is evaluated.
 
@@ -149,6 +117,9 @@ def check_strict(
         The user's functions and constants. Functions may only be NumPy's that are listed here; constants data.
     remedy : str
         How to switch strict mode off, for messages.
+    most : int, optional
+        The most columns that the text may ask for (levels come with the data). None: of a fitted formula, whose
+        columns are there.
 
     Raises
     ------
@@ -157,6 +128,7 @@ def check_strict(
     """
     check_length(formula, remedy)
     judge = _Strict(formula, kinds, namespace, remedy)
+    columns = 0
     for codes in terms:
         width = 1
         for code in codes:
@@ -164,10 +136,9 @@ def check_strict(
                 width *= judge.read(syntax_tree(code, formula))
             except RecursionError:
                 judge.refuse(code, "it is nested too deeply")
-        if width > _MOST_COLUMNS:
-            judge.refuse(
-                ":".join(codes), f"a term may not ask for more than {_MOST_COLUMNS:,} columns of splines"
-            )
+        columns += width
+        if most is not None and columns > most:
+            judge.refuse(":".join(codes), f"all terms together may ask for {most:,} columns")
 
 
 class _Strict:
@@ -182,7 +153,7 @@ class _Strict:
     def read(self, tree: ast.AST) -> int:
         """Judge the code of one factor; return how many columns it asks for."""
         value = self._value(tree)
-        if value.kind not in _ANY_ROWS:
+        if value.kind not in ANY_ROWS:
             self.refuse(tree, "a term must have a value for each row")
         return value.width
 
@@ -215,14 +186,14 @@ class _Strict:
             self.refuse(node, "whole numbers have 64 bits; write a larger one as 1e30")
         if number is not None and not isinstance(number, int | float):
             self.refuse(node, "numbers are real")
-        return _Value(_NUMBER, number)
+        return _Value(NUMBER, number)
 
     def _constant(self, node: ast.Constant) -> _Value:
         value = node.value
         if value is None:
-            return _Value(_NONE)
+            return _Value(NONE)
         if isinstance(value, str):
-            return _Value(_TEXT)
+            return _Value(TEXT)
         if isinstance(value, int | float):
             return self._number(node, value)
         self.refuse(node, "constants are real numbers and texts")
@@ -235,30 +206,31 @@ class _Strict:
             self.refuse(name, "such names are closed to it")
         if name in self.namespace:
             return self._helper(node, self.namespace[name])
-        if name in _CONTRASTS:
-            return _Value(_CODING)
-        if self.kinds is not None or name == "np" or name in _PATSY or name == "te":
+        if name in CONTRASTS:
+            return _Value(CODING)
+        if self.kinds is not None or name == "np" or name in PATSY or name == "te":
             self.refuse(name, "it is neither a column nor a constant")
-        return _Value(_ROWS)
+        return _Value(ROWS)
 
     def _column(self, name: str) -> _Value:
         kinds = self.kinds or {}
-        return _Value(_TEXT_ROWS if kinds.get(name) in ("text", "levels") else _ROWS)
+        return _Value(TEXT_ROWS if kinds.get(name) in ("text", "levels") else ROWS)
 
     def _helper(self, node: ast.Name, value: Any) -> _Value:
         """An entry of the user's namespace that is no function: plain data, whose operators are Python's own."""
         if value is None:
-            return _Value(_NONE)
+            return _Value(NONE)
         if type(value) in (bool, int, float):
             return self._number(node, value)
         if isinstance(value, np.generic) and is_numeric(value.dtype):
-            return _Value(_NUMBER)
+            return _Value(NUMBER)
         if type(value) in (str, np.str_):
-            return _Value(_TEXT)
+            return _Value(TEXT)
         if type(value) is np.ndarray and is_numeric(value.dtype):
-            return _Value(_LIST, width=len(value) if value.ndim else 1)
+            width, inner = (*value.shape, 1, 1)[:2]
+            return _Value(LIST, width=width, inner=inner)
         if type(value) in (list, tuple) and all(type(v) in (bool, int, float, str) for v in value):
-            return _Value(_LIST, width=len(value))
+            return _Value(LIST, width=len(value))
         self.refuse(node, "entries of formula_namespace may be numbers, texts, lists of them, numeric arrays")
 
     def _attribute(self, node: ast.Attribute) -> _Value:
@@ -277,15 +249,16 @@ class _Strict:
         return node.attr
 
     def _list(self, node: ast.List | ast.Tuple) -> _Value:
-        for item in node.elts:
-            if self._value(item).kind not in (_NUMBER, _TEXT, _LIST):
-                self.refuse(node, "lists hold numbers and texts")
-        return _Value(_LIST, width=len(node.elts))
+        items = [self._value(item) for item in node.elts]
+        if not {NUMBER, TEXT, LIST}.issuperset(item.kind for item in items):
+            self.refuse(node, "lists hold numbers and texts")
+        inner = max((item.width for item in items if item.kind == LIST), default=1)
+        return _Value(LIST, width=len(items), inner=inner)
 
     def _sign(self, node: ast.UnaryOp) -> _Value:
         sign = _SIGNS.get(type(node.op))
         value = self._value(node.operand)
-        if sign is None or value.kind not in _NUMERIC:
+        if sign is None or value.kind not in NUMERIC:
             self.refuse(node, "the signs + - ~ go with numbers only")
         if value.number is None:
             return value
@@ -309,12 +282,12 @@ class _Strict:
         join = _OPERATORS.get(type(node.op))
         if join is None:
             self.refuse(node, "operators are + - * / // % ** & | ^ and comparisons")
-        if left.kind not in _NUMERIC or right.kind not in _NUMERIC:
+        if left.kind not in NUMERIC or right.kind not in NUMERIC:
             self.refuse(node, "operators go with numbers only")
-        if _ROWS in (left.kind, right.kind):
-            return _Value(_ROWS, width=max(left.width, right.width))
+        if ROWS in (left.kind, right.kind):
+            return _Value(ROWS, width=max(left.width, right.width))
         if left.number is None or right.number is None:  # NumPy's, of 64 bits
-            return _Value(_NUMBER)
+            return _Value(NUMBER)
         if isinstance(node.op, ast.Pow) and (abs(right.number) > 1000 or abs(left.number) > 1e6):
             self.refuse(node, "write such a number out")
         try:
@@ -324,9 +297,9 @@ class _Strict:
 
     def _comparison(self, node: ast.Compare) -> _Value:
         kinds = [self._value(side).kind for side in (node.left, *node.comparators)]
-        if not all(isinstance(op, _COMPARISONS) for op in node.ops) or not _VALUES.issuperset(kinds):
+        if not all(isinstance(op, _COMPARISONS) for op in node.ops) or not VALUES.issuperset(kinds):
             self.refuse(node, "comparisons are == != < <= > >= of columns, numbers and texts")
-        return _Value(_NUMBER if _ANY_ROWS.isdisjoint(kinds) else _ROWS)
+        return _Value(NUMBER if ANY_ROWS.isdisjoint(kinds) else ROWS)
 
     def _call(self, node: ast.Call) -> _Value:
         if any(isinstance(argument, ast.Starred) for argument in node.args):
@@ -336,7 +309,7 @@ class _Strict:
         of_np = self._of_np(node.func)
         if isinstance(node.func, ast.Name):
             name = node.func.id
-            if name in _PATSY:
+            if name in PATSY:
                 return self._patsy_call(node, name)
             if name == "te":
                 return self._tensor(node)
@@ -350,14 +323,14 @@ class _Strict:
                 of_np = "abs"
         if of_np in UFUNCS or of_np in CASTS:
             arguments = getattr(np, of_np).nin if of_np in UFUNCS else 1
-            return self._np_call(node, {f"{i}": _NUMERIC for i in range(arguments)} | {"*": frozenset()})
-        if of_np in _OTHERS:
-            return self._np_call(node, _OTHERS[of_np])
+            return self._np_call(node, {f"{i}": NUMERIC for i in range(arguments)} | {"*": frozenset()})
+        if of_np in OTHERS:
+            return self._np_call(node, OTHERS[of_np])
         self.refuse(
             node.func, "it is none of the known functions, which are patsy's and np's of one value a row"
         )
 
-    def _arguments(self, node: ast.Call, known: _Parameters) -> dict[str, _Value]:
+    def _arguments(self, node: ast.Call, known: Parameters) -> dict[str, _Value]:
         """The arguments by name, each of a kind that its parameter may be."""
         names = list(known)
         positional = names[: names.index("*")] if "*" in names else names
@@ -376,50 +349,55 @@ class _Strict:
                 self.refuse(argument, "no such argument is open there")
         return found
 
-    def _np_call(self, node: ast.Call, known: _Parameters) -> _Value:
-        values = self._arguments(node, known).values()
+    def _np_call(self, node: ast.Call, known: Parameters) -> _Value:
+        given = self._arguments(node, known)
+        decimals = given.get("decimals", _Value(NUMBER, 0))
+        if decimals.number is None or not abs(decimals.number) <= _MOST_DECIMALS:
+            self.refuse(node, f"decimals is a number from -{_MOST_DECIMALS} to {_MOST_DECIMALS}")
+        values = given.values()
         kinds = {value.kind for value in values}
         if "element" in known:  # np.isin
-            return _Value(_ROWS)
-        if _TEXT in kinds or _TEXT_ROWS in kinds:
-            return _Value(_TEXT_ROWS)
-        if _ROWS not in kinds:
-            return _Value(_NUMBER)
-        return _Value(_ROWS, width=max(value.width for value in values if value.kind == _ROWS))
+            return _Value(ROWS)
+        if TEXT in kinds or TEXT_ROWS in kinds:
+            return _Value(TEXT_ROWS)
+        if ROWS not in kinds:
+            return _Value(NUMBER)
+        return _Value(ROWS, width=max(value.width for value in values if value.kind == ROWS))
 
     def _patsy_call(self, node: ast.Call, name: str) -> _Value:
-        known = self._arguments(node, _PATSY[name])
-        if name in _CONTRASTS:
-            return _Value(_CODING)
+        known = self._arguments(node, PATSY[name])
+        if name in CONTRASTS:
+            return _Value(CODING)
         if name == "Q":
             # Which column it is was judged in `formula_names`, if there are any.
             return self._column(str(getattr([*node.args, *[k.value for k in node.keywords]][0], "value", "")))
-        if name in _SPLINES:
-            return _Value(_ROWS, width=self._spline_columns(node, known))
-        data = known.get("x", known.get("data", _Value(_ROWS)))
-        return _Value(_TEXT_ROWS if name == "C" else data.kind, width=data.width)
+        if name in SPLINES:
+            return _Value(ROWS, width=self._spline_columns(node, known))
+        data = known.get("x", known.get("data", _Value(ROWS)))
+        if name != "C":
+            return _Value(data.kind, width=data.width)
+        levels, contrast = known.get("levels", _Value(LIST)), known.get("contrast", _Value(CODING))
+        return _Value(TEXT_ROWS, width=max(data.width, levels.width - 1, contrast.inner))
 
     def _spline_columns(self, node: ast.Call, known: Mapping[str, _Value]) -> int:
         columns = known["knots"].width if "knots" in known else 0
-        for word in ("df", "degree"):
-            value = known.get(word, _Value(_NONE))
-            if value.kind == _NUMBER and not (value.number is not None and 0 <= value.number <= _MOST_KNOTS):
-                self.refuse(node, f"{word} is a number from 0 to {_MOST_KNOTS}")
+        for word, most in (("df", _MOST_KNOTS), ("degree", HIGHEST_DEGREE)):
+            value = known.get(word, _Value(NONE))
+            if value.kind == NUMBER and not (value.number is not None and 0 <= value.number <= most):
+                self.refuse(node, f"{word} is a number from 0 to {most}")
             columns = max(columns, math.ceil(value.number or 0))
-        return columns + 4
+        return columns
 
     def _tensor(self, node: ast.Call) -> _Value:
         width = 1
         for argument in node.args:
             value = self._value(argument)
-            if value.kind != _ROWS:
+            if value.kind != ROWS:
                 self.refuse(argument, "te() joins splines")
             width *= value.width
-        if width > _MOST_COLUMNS:
-            self.refuse(node, f"a term may not ask for more than {_MOST_COLUMNS:,} columns of splines")
         rest = ast.Call(func=node.func, args=[], keywords=node.keywords)
-        self._arguments(rest, {"constraints": _CUBIC["constraints"]})
-        return _Value(_ROWS, width=width)
+        self._arguments(rest, {"constraints": CUBIC["constraints"]})
+        return _Value(ROWS, width=width)
 
 
 _ALLOWED = "columns, numbers, texts as arguments, operators and calls of known functions"
@@ -438,5 +416,5 @@ _READERS: Mapping[type[ast.AST], Callable[[_Strict, Any], _Value]] = {
 
 def _known(function: Any) -> str:
     """The name of a function of np's that is listed here; "" for any other object."""
-    names: Sequence[str] = [*UFUNCS, *CASTS, *_OTHERS]
+    names: Sequence[str] = [*UFUNCS, *CASTS, *OTHERS]
     return next((name for name in names if vars(np)[name] is function), "")

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from bayesglm.formula_limits import HIGHEST_DEGREE
 from bayesglm.plain_data import fields, numbers
 
 # Attributes in which a transform keeps what it has learnt, by patsy's name of its class. What is not listed
@@ -21,8 +22,6 @@ _LEARNT: Mapping[str, Mapping[str, type | tuple[type, ...]]] = {
 _IGNORED = frozenset(("_tmp", "_name", "_cyclic"))
 # The widest float has up to 113 bits, and a float64 53 of them.
 _PARTS = 3
-# FITPACK's limit.
-_HIGHEST_DEGREE = 5
 
 
 def describe(transform: Any) -> dict[str, Any]:
@@ -148,8 +147,8 @@ def _check_standardize(learnt: Mapping[str, Any], where: str) -> None:
 
 def _check_bs(learnt: Mapping[str, Any], where: str) -> None:
     knots, degree = numbers(learnt["_all_knots"], where, 1), learnt["_degree"]
-    if not 0 <= degree <= _HIGHEST_DEGREE or len(knots) < 2 * (degree + 1) or (np.diff(knots) < 0).any():
-        raise ValueError(f"{where} must have a degree from 0 to {_HIGHEST_DEGREE}, and sorted knots for it")
+    if not 0 <= degree <= HIGHEST_DEGREE or len(knots) < 2 * (degree + 1) or (np.diff(knots) < 0).any():
+        raise ValueError(f"{where} must have a degree from 0 to {HIGHEST_DEGREE}, and sorted knots for it")
 
 
 def _check_cubic(learnt: Mapping[str, Any], where: str, cyclic: bool) -> None:

@@ -5,8 +5,8 @@ from typing import Any
 
 from bayesglm import archive
 from bayesglm.classification import BayesianLogisticRegression
-from bayesglm.formula_language import parse
-from bayesglm.formula_strict import check_length, check_strict
+from bayesglm.formula_language import TooManyTermsError, parse
+from bayesglm.formula_strict import MOST_PRODUCTS, check_length, check_strict
 from bayesglm.glm import BayesianGLM
 from bayesglm.linear import BayesianLinearRegression
 from bayesglm.regressors import (
@@ -95,7 +95,9 @@ def _check_formula(model: Any) -> None:
     elif isinstance(model.formula, str):
         check_length(model.formula, _REMEDY)
         try:
-            parsed = parse(model.formula, again=True)
+            parsed = parse(model.formula, again=True, most_products=MOST_PRODUCTS)
+        except TooManyTermsError:
+            raise
         except ValueError:
             return  # no fit can read it either
         codes = [[factor.code for factor in term.factors] for term in parsed.right]
