@@ -9,6 +9,8 @@ import pytest
 from bayesglm import BayesianGLM, BayesianLogisticRegression, InverseGamma, Normal, families
 from tests.acceptance.test_calibration import SMALLEST_P, keep_apart, p_values
 
+pytestmark = pytest.mark.slow
+
 N, REPLICATIONS = 40, 250
 X = np.random.default_rng(5).normal(size=(N, 2)) + np.array([1.0, 0.0])
 TRIALS = np.random.default_rng(6).integers(1, 9, N).astype(float)

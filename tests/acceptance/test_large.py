@@ -12,6 +12,8 @@ from bayesglm import BayesianGLM, BayesianLinearRegression, HalfNormal, Normal
 from bayesglm.families import StudentT
 from bayesglm.inference.diagnostics import diagnose
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(12)
 
 

@@ -22,6 +22,8 @@ from bayesglm.kernel.shrinkage import LearnedScaleMap
 from bayesglm.kernel.target import AffineTarget
 from tests.acceptance.test_calibration import CLOUD, SMALLEST_P, from_centred, keep_apart, p_values
 
+pytestmark = pytest.mark.slow
+
 REPLICATIONS = 400
 X = CLOUD
 UNIT = X.std(axis=0)
