@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,11 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from bayesglm.callbacks import CallbackSupportMixin, FitTasks, with_callbacks
-from bayesglm.fitting import Fitting, ImproperError, tell
+from bayesglm.fitting import Fitting, ImproperError, about_the_fit, added_up, tell
 from bayesglm.formula import FormulaDesign
 from bayesglm.formula_data import learnt_the_same
 from bayesglm.formula_names import list_names
+from bayesglm.inference.constant_sums import constant_sums_of
 from bayesglm.inference.gaussian import NotIdentifiedError
 from bayesglm.inference.moments import Moments, gather, merge
 from bayesglm.inference.posterior import JointPosterior, Posterior
@@ -34,7 +36,6 @@ from bayesglm.validation import (
     check_draws,
     check_settings,
     check_weights,
-    constant_response,
     not_identified,
     raise_not_finite,
     raise_out_of_range,
@@ -85,7 +86,8 @@ class BayesianRegressor(CallbackSupportMixin, Fitting, PosteriorPredictor, Poste
         sklearn.exceptions.ConvergenceWarning
             If the draws cannot be trusted, with the remedy.
         UserWarning
-            If rows with missing values were left out, or y is fitted to rounding error.
+            If rows with missing values were left out, y is fitted to rounding error, or columns add up to a constant
+            beside an intercept.
         """
         with self._all_or_nothing() as work:
             texts = work._fit(X, y, sample_weight)
@@ -320,12 +322,14 @@ class BayesianRegressor(CallbackSupportMixin, Fitting, PosteriorPredictor, Poste
                 routes.append(route)
                 parts.append(part)
         self._keep(found, tuple(routes), tuple(parts))
-        texts = [_about_the_fit(*both) for both in zip(found, parts, strict=True)]
+        texts = [about_the_fit(*both) for both in zip(found, parts, strict=True)]
         named = [
             f"Response {name!r}: {text}" if self._shape else text
             for name, text in zip(self._responses, texts, strict=True)
             if text
         ]
+        if found[0].rank < len(self._features):  # the same for all responses
+            named += added_up(parts[0], self._x_mean, self._features, partial(constant_sums_of, found[0]))
         return named
 
     def _keep(
@@ -379,19 +383,6 @@ class BayesianRegressor(CallbackSupportMixin, Fitting, PosteriorPredictor, Poste
             ) from None
         labels = priors.labels_of_scales(self._terms)
         return route, route.sample(settings, seeds, summary, priors, self._features, report, labels)
-
-
-def _about_the_fit(summary: Summary, posterior: Posterior) -> str | None:
-    """Say what a constant or a perfectly fitted response means for priors and sigma."""
-    exact_fit = posterior.prior_set.exact_fit
-    if summary.y_sd == 0.0:
-        return constant_response(summary, exact_fit)
-    if exact_fit:
-        return (
-            "The data are fitted to rounding error: the coefficients are exact, and sigma is no more than the "
-            "resolution of the numbers, its prior being replaced by a half-Student-t of that scale."
-        )
-    return None
 
 
 def _moments_of(estimator: Any, which: str) -> Moments:

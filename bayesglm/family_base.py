@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -11,9 +12,10 @@ from sklearn.utils.validation import column_or_1d
 from bayesglm import family_model_data
 from bayesglm.callbacks import CallbackSupportMixin, FitTasks, with_callbacks
 from bayesglm.family_access import FamilyAccess
-from bayesglm.fitting import Fitting, ImproperError, tell
+from bayesglm.fitting import Fitting, ImproperError, added_up, tell
 from bayesglm.formula import FormulaDesign
 from bayesglm.formula_names import list_names
+from bayesglm.inference.constant_sums import constant_sums_of_rows
 from bayesglm.inference.family_priors import resolve_family
 from bayesglm.inference.general_route import GeneralRoute
 from bayesglm.inference.posterior import Posterior
@@ -107,16 +109,17 @@ class FamilyModel(CallbackSupportMixin, Fitting, FamilyAccess, Saving):
         sklearn.exceptions.ConvergenceWarning
             If the draws cannot be trusted, with the remedy.
         UserWarning
-            If rows with missing values were left out, or counts are no whole numbers.
+            If rows with missing values were left out, counts are no whole numbers, or columns add up to a constant
+            beside an intercept.
         """
         given = {"offset": offset, "exposure": exposure, "trials": trials, "standard_error": standard_error}
         with self._all_or_nothing() as work:
-            remark = work._fit(X, y, sample_weight, given)
-        tell([] if remark is None else [remark], work.posterior_)
+            texts = work._fit(X, y, sample_weight, given)
+        tell(texts, work.posterior_)
         return self
 
     @with_callbacks
-    def _fit(self, X: Any, y: Any, sample_weight: Any, given: dict[str, Any]) -> str | None:
+    def _fit(self, X: Any, y: Any, sample_weight: Any, given: dict[str, Any]) -> list[str]:
         tasks = FitTasks(self, X, y, sample_weight)
         settings = check_settings(self)
         sampler = check_choice(self.sampler, "sampler", ("auto", "nuts"))
@@ -164,13 +167,17 @@ class FamilyModel(CallbackSupportMixin, Fitting, FamilyAccess, Saving):
             )
         self._keep(family, data.intercept, data.x_mean, route, posterior)
         tasks.end()
+        remark = family.remark(rows.y)
         if (
             self.aux_
             and data.family.link == "identity"
             and next(iter(self.aux_.values())) < 1e-12 * data.spread
         ):
-            return EXACT_FIT
-        return family.remark(rows.y)
+            remark = EXACT_FIT
+        about_columns = added_up(
+            posterior, data.x_mean, self._features, partial(constant_sums_of_rows, rows.X)
+        )
+        return [text for text in (remark, *about_columns) if text is not None]
 
     def _bound_priors(self, data: RegressionData) -> PriorSet:
         """Bind the priors to the data's scale; `bayesglm.testing` puts priors that stay in its place."""

@@ -89,7 +89,12 @@ ORDER = [
         "bayesglm.inference.family_priors",
     ],
     ["bayesglm.inference.prior_set", "bayesglm.inference.exact"],
-    ["bayesglm.inference.gaussian", "bayesglm.inference.sampling", "bayesglm.inference.prior_arguments"],
+    [
+        "bayesglm.inference.gaussian",
+        "bayesglm.inference.sampling",
+        "bayesglm.inference.prior_arguments",
+        "bayesglm.inference.constant_sums",
+    ],
     [
         "bayesglm.inference.quadrature",
         "bayesglm.inference.sufficient",
