@@ -12,6 +12,8 @@ from bayesglm.inference.sufficient import Summary
 
 #: What may be left of a sum that does not vary: of its columns' variation, and of their size, which rounds them.
 NOTHING, ROUNDED = 1e-9, 1e-14
+#: In fewer rows anything is constant.
+FEWEST_ROWS = 3
 #: Sets of columns that do not stand side by side are looked for among no more columns than this.
 MOST_ANYWHERE = 300
 #: Rows that are looked at first, besides two for each column, and the most numbers in them.
@@ -37,6 +39,8 @@ def constant_sums(centred: np.ndarray, mean: np.ndarray, n_rows: int) -> list[np
     list of ndarray of int
         Positions in ascending order; no column is in two of the sets.
     """
+    if n_rows < FEWEST_ROWS:
+        return []
     found = _true(_side_by_side(centred), centred, mean)
     if not found and len(mean) <= MOST_ANYWHERE:
         found = _true(_anywhere(centred, n_rows), centred, mean)

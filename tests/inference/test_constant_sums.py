@@ -74,6 +74,7 @@ def test_rows_that_do_not_suffice_say_nothing(way):
     assert sets(WAYS[way](X)) == []
     levels = np.hstack([X[:, :40], one_hot(3, 30), X[:, 40:]])
     assert sets(WAYS[way](levels)) == [[40, 41, 42]]
+    assert sets(WAYS[way](levels[:2])) == []
 
 
 def test_a_row_that_the_first_look_misses_counts():
