@@ -20,6 +20,7 @@ from bayesglm.formula_response import (
     numbers_of_response,
     refuse_response_on_the_right,
 )
+from bayesglm.formula_splines import as_written, centred, refuse_constants
 from bayesglm.formula_state import dumps, loads, outside
 from bayesglm.formula_strict import MOST_COLUMNS, MOST_PRODUCTS, check_length, check_strict
 from bayesglm.inference.caller import stack_level
@@ -148,8 +149,7 @@ class FormulaDesign:
 
         # A left side that is a bare column is read without patsy; where y is given, it is not read at all.
         bare = parsed.bare_response
-        right_codes = [factor.code for term in parsed.right for factor in term.factors]
-        left_codes = [parsed.left.code] if parsed.left is not None and y is None else []
+        right_codes, left_codes = parsed.right_codes, parsed.left_codes if y is None else []
         right = survey(right_codes, formula, source.names, namespace)
         both = survey(right_codes + left_codes, formula, source.names, namespace)
         found, complete = read_columns(source, both.uses.values(), formula)
@@ -172,7 +172,8 @@ class FormulaDesign:
         refuse_response_on_the_right(parsed, responses, tuple(right.uses))
 
         dropped = _Dropped(formula, {name: values.missing for name, values in found.items()}, complete)
-        termlists = [parsed.right] if given is not None else [parsed.right, [parsed.left_term]]
+        right_terms = centred(parsed.right, kinds, formula)
+        termlists = [right_terms] if given is not None else [right_terms, [parsed.left_term]]
         uses = right.uses if given is not None else both.uses
         rows = np.flatnonzero(complete)
         run, most = calling(interruptible=strict), MOST_COLUMNS if strict else None
@@ -182,6 +183,7 @@ class FormulaDesign:
             columns = {name: remember(both.uses[name], found[name], rows) for name in uses}
             data = {name: ready(column, found[name], rows) for name, column in columns.items()}
             infos = run(learn_factors, termlists, data, both.helpers, formula, len(rows), most)
+            infos[0] = as_written(infos[0], parsed.right)
             if given is None:
                 check_computed_response(infos[1], parsed.response)
             matrices, lost = run(evaluate, infos, data, rows, formula)
@@ -213,6 +215,8 @@ class FormulaDesign:
             _helpers=both.helpers,
         )
         X = design._without_intercept(matrices[0], rows)
+        if design.intercept:
+            refuse_constants(X, terms, formula)
         response = np.ascontiguousarray(matrices[1][:, 0] if given is None else given[rows])
         refuse_infinite(
             response.reshape(len(rows), -1), rows, [f"response {parsed.response!r}"] * response.size
@@ -259,10 +263,13 @@ class FormulaDesign:
         parsed = parse(self.formula, again=True)
         sides = [[factor.code for factor in term.factors] for term in parsed.right]
         sides += [] if parsed.left is None else [[parsed.left.code]]
-        kinds = {column.use.name: column.kind for column in (*self._right_columns, *self._left_columns)}
+        kinds = self._kinds()
         if parsed.bare_response is not None:
             kinds.setdefault(parsed.bare_response, "number")
         check_strict(sides, self.formula, kinds, self._helpers, remedy, most=None)
+
+    def _kinds(self) -> dict[str, str]:
+        return {column.use.name: column.kind for column in (*self._right_columns, *self._left_columns)}
 
     def response_of(self, frame: Any) -> np.ndarray:
         """Evaluate the left side of the formula on a frame.
@@ -389,15 +396,8 @@ class FormulaDesign:
         self.__dict__.update(learnt, _helpers={**constants, **state["functions"]})
         # Earlier versions computed x^2, and masks of numbers, bit by bit.
         if set(self.formula) & set("^|&<>") or self.formula.count("~") > 1:
-            self._judge_bits()
-
-    def _judge_bits(self) -> None:
-        """Raise ValueError if the formula computes with bits."""
-        parsed = parse(self.formula, again=True)
-        codes = [factor.code for term in parsed.right for factor in term.factors]
-        codes += [] if parsed.left is None else [parsed.left.code]
-        kinds = {column.use.name: column.kind for column in (*self._right_columns, *self._left_columns)}
-        check_masks(codes, self.formula, kinds, self._helpers)
+            parsed = parse(self.formula, again=True)
+            check_masks(parsed.right_codes + parsed.left_codes, self.formula, self._kinds(), self._helpers)
 
 
 class _Dropped:

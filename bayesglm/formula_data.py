@@ -116,7 +116,7 @@ def from_data(data: Any) -> FormulaDesign:
     )
     columns = [_column(value, formula) for value in right_columns]
     responses = [_column(value, formula) for value in left_columns]
-    right_codes = [factor.code for term in parsed.right for factor in term.factors]
+    right_codes = parsed.right_codes
     columns, found = _judged(right_codes, columns, formula, namespace)
     left_terms: list[Any] = []
     if parsed.left is not None and parsed.bare_response is None:
@@ -127,8 +127,12 @@ def from_data(data: Any) -> FormulaDesign:
         expected = [] if parsed.left is None else [parsed.bare_response]
         if [column.use.name for column in responses] != expected:
             raise _damaged(formula, "its response is another column than the one on the left side")
-    codes = right_codes + ([] if parsed.left is None else [parsed.left.code])
-    check_masks(codes, formula, {c.use.name: c.kind for c in (*columns, *responses)}, namespace)
+    check_masks(
+        parsed.right_codes + parsed.left_codes,
+        formula,
+        {c.use.name: c.kind for c in (*columns, *responses)},
+        namespace,
+    )
     if found != set(namespace):
         raise _damaged(formula, f"it does not use {next(iter(set(namespace) - found))!r}")
     right_info = _side(right, parsed.right if right_codes else [], namespace, formula)

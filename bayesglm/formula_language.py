@@ -29,6 +29,16 @@ class Parsed:
     left: Any | None
 
     @property
+    def right_codes(self) -> list[str]:
+        """The code of every factor of the right side."""
+        return [factor.code for term in self.right for factor in term.factors]
+
+    @property
+    def left_codes(self) -> list[str]:
+        """The code of the left side, if there is one."""
+        return [] if self.left is None else [self.left.code]
+
+    @property
     def response(self) -> str:
         """Name of the response: the column's own, else the left side as code; ``"y"`` if there is none."""
         if self.left is None:

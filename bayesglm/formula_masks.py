@@ -51,7 +51,7 @@ def check_masks(
             continue
         for node, _ in walk(syntax_tree(code, formula)):
             for operand in _operands(node):
-                if not _is_condition(operand, kinds, namespace):
+                if not is_condition(operand, kinds, namespace):
                     _refuse(node, operand, formula)
 
 
@@ -61,7 +61,7 @@ def _operands(node: ast.AST) -> list[ast.expr]:
     return [node.operand] if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Invert) else []
 
 
-def _is_condition(node: ast.expr, kinds: Mapping[str, str], namespace: Mapping[str, Any]) -> bool:
+def is_condition(node: ast.expr, kinds: Mapping[str, str], namespace: Mapping[str, Any]) -> bool:
     """Whether an expression is true or false in every row, as far as its text and the columns' kinds say."""
     if isinstance(node, ast.Compare):
         return True
@@ -75,7 +75,7 @@ def _is_condition(node: ast.expr, kinds: Mapping[str, str], namespace: Mapping[s
         return isinstance(node.value, bool)
     if isinstance(node, ast.Call):
         if is_call_of(node, "I") and len(node.args) == 1:
-            return _is_condition(node.args[0], kinds, namespace)
+            return is_condition(node.args[0], kinds, namespace)
         if isinstance(node.func, ast.Attribute):
             ours = isinstance(node.func.value, ast.Name) and node.func.value.id == "np"
             return node.func.attr in (_CONDITIONS if ours else _METHODS).split()

@@ -1,5 +1,6 @@
 """Formulas of all kinds with a frame to learn them from and another to predict, for tests of saved formulas."""
 
+import re
 import warnings
 
 import numpy as np
@@ -60,6 +61,8 @@ FORMULAS = [
     "y ~ cr(x, df=4, constraints='center') + cc(z, df=3, constraints='center')",
     "y ~ cr(x, knots=[1], lower_bound=0, upper_bound=3, constraints=[[1, 0, 1]])",
     "y ~ te(cr(x, df=3), cc(z, df=3))",
+    "y ~ 0 + cr(x, df=4)",
+    "y ~ g*cr(x, df=4)",
     "y ~ te(cr(x, df=3), bs(z, df=4), constraints='center')",
     "y ~ g",
     "y ~ 0 + g",
@@ -94,6 +97,19 @@ FORMULAS = [
     "y ~ floor(3 * x) + lift(x, 1) + np.log(z)",
 ]
 NAMESPACE = {**ARRAYS, "floor": np.floor, "lift": np.add, "unused": object()}
+
+
+#: What patsy must be asked for to centre a spline, as is done here beside an intercept.
+CENTRE = ", constraints='center'"
+
+
+def asked_to_centre(formula):
+    """The formula for patsy that gives what ours gives, of the formulas in the tests."""
+    if "~ 0 +" in formula or "constraints" in formula:
+        return formula
+    if "te(" in formula:
+        return f"{formula[:-1]}{CENTRE})"
+    return re.sub(r"\b(c[rc]\(\w+, df=\d)\)", rf"\1{CENTRE})", formula)
 
 
 def learn(formula, frame=FRAME, **options):

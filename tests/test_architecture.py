@@ -60,7 +60,12 @@ ORDER = [
         "bayesglm.formula_evaluation",
         "bayesglm.formula_response",
     ],
-    ["bayesglm.formula_strict", "bayesglm.formula_state", "bayesglm.formula_transforms"],
+    [
+        "bayesglm.formula_splines",
+        "bayesglm.formula_strict",
+        "bayesglm.formula_state",
+        "bayesglm.formula_transforms",
+    ],
     ["bayesglm.formula_limits"],
     ["bayesglm.validation"],
     ["bayesglm.mixture_quantiles", "bayesglm.formula_columns", "bayesglm.formula_masks"],

@@ -10,6 +10,7 @@ import patsy
 import pytest
 
 from bayesglm.formula import FormulaDesign
+from tests.formula_cases import CENTRE, asked_to_centre
 
 N = 80
 
@@ -105,8 +106,8 @@ FORMULAS = [
 
 @pytest.mark.parametrize("formula", FORMULAS)
 def test_equals_patsy_and_itself_at_predict(formula, frame):
-    left, right = patsy.dmatrices(formula.replace("\n", " "), frame)
-    names = right.design_info.column_names
+    left, right = patsy.dmatrices(asked_to_centre(formula.replace("\n", " ")), frame)
+    names = [name.replace(CENTRE, "") for name in right.design_info.column_names]
     first = int("Intercept" in names)
     design, data = learn(formula, frame)
 
@@ -120,13 +121,16 @@ def test_equals_patsy_and_itself_at_predict(formula, frame):
     assert data.kept.all()
     slices = right.design_info.term_name_slices
     expected = {
-        term: [i - first for i in range(N)[places]] for term, places in slices.items() if term != "Intercept"
+        term.replace(CENTRE, ""): [i - first for i in range(N)[places]]
+        for term, places in slices.items()
+        if term != "Intercept"
     }
     assert design.terms == expected
 
     np.testing.assert_array_equal(design.transform(frame), data.X)
     np.testing.assert_array_equal(design.transform(frame.iloc[::-2]), data.X[::-2])
-    np.testing.assert_array_equal(design.transform(frame.iloc[[5]]), data.X[[5]])
+    # BLAS, in the constraint of a spline, rounds a product of one row in another way than one of many.
+    np.testing.assert_allclose(design.transform(frame.iloc[[5]]), data.X[[5]], rtol=1e-14)
     np.testing.assert_array_equal(design.response_of(frame), data.y)
     for again in (pickle.loads(pickle.dumps(design)), copy.deepcopy(design)):
         np.testing.assert_array_equal(again.transform(frame), data.X)
