@@ -14,6 +14,7 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 from bayesglm.inference.sampling import TUNE_UNKNOWN_SCALE, Settings
 from bayesglm.inference.sufficient import Summary
 from bayesglm.parallel import thread_count
+from bayesglm.sparse_structure import check_structure
 
 #: Sums of weights beyond this are refused: log densities of that size leave no digits to tell sigma by.
 MAX_WEIGHT = 1e15
@@ -151,6 +152,7 @@ def check_arrays(estimator: Any, X: Any, y: Any, reset: bool = True) -> tuple[An
     Sets ``n_features_in_`` and ``feature_names_in_`` on the estimator, or with ``reset=False`` compares X with
     them. A sparse X becomes CSR.
     """
+    X = check_structure(X)
     _refuse_text(X)
     refuse_masked(X, "X")
     refuse_masked(y, "y")
@@ -256,6 +258,7 @@ def check_rows(estimator: Any, X: Any) -> Any:
         and math.isfinite(_total(X))
     ):
         return X
+    X = check_structure(X)
     _refuse_text(X)
     refuse_masked(X, "X")
     if _is_frame_without_columns(X):

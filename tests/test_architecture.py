@@ -75,6 +75,7 @@ ORDER = [
         "bayesglm.parallel",
         "bayesglm.plain_data",
         "bayesglm.snapshot",
+        "bayesglm.sparse_structure",
     ],
     ["bayesglm.formula_language"],
     ["bayesglm.formula_remedies"],
