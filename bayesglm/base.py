@@ -269,9 +269,8 @@ class BayesianRegressor(CallbackSupportMixin, Fitting, PosteriorPredictor, Poste
                 strict=check_bool(self.formula_strict, "formula_strict"),
             )
             terms, features = design.terms, design.columns
-            columns = [str(name) for name in (X.columns if hasattr(X, "columns") else X)]
-            self.n_features_in_ = len(columns)
-            self.feature_names_in_ = np.asarray(columns, dtype=object)
+            self.n_features_in_ = len(design.variables)
+            self.feature_names_in_ = np.asarray(design.variables, dtype=object)
             responses = (design.response,) if data.y.ndim == 1 else response_names(y, data.y)
         if self.formula is not None:
             rows, Y = data.X, data.y

@@ -253,9 +253,8 @@ class FamilyModel(CallbackSupportMixin, Fitting, FamilyAccess, Saving):
                 booleans=self._takes_booleans(),
             )
             self._design, self._terms, self._features = design, design.terms, design.columns
-            columns = [str(name) for name in (X.columns if hasattr(X, "columns") else X)]
-            self.n_features_in_ = len(columns)
-            self.feature_names_in_ = np.asarray(columns, dtype=object)
+            self.n_features_in_ = len(design.variables)
+            self.feature_names_in_ = np.asarray(design.variables, dtype=object)
             rows, Y, kept = found.X, found.y, found.kept
             weights = check_weights(sample_weight, len(kept))
             weights = None if weights is None else check_weights(weights[kept], len(Y))

@@ -231,6 +231,8 @@ def _restore_fit(estimator: Any, data: Mapping[str, Any]) -> None:
         labels=labels or prior_set.labels_of_scales({} if design is None else design.terms),
         likelihood=family.in_words(),
     )
+    if design is not None:  # files of earlier versions name all columns of the frame
+        n_features, names = len(design.variables), list(design.variables)
     estimator.n_features_in_ = n_features
     if names is not None:
         estimator.feature_names_in_ = np.asarray(names, dtype=object)

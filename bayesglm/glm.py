@@ -85,7 +85,7 @@ class BayesianGLM(FamilyPredictor, FamilyModel):
         Draws, statistics and diagnostics as plain NumPy. ``posterior_.how`` is "batch" or "nuts".
     n_features_in_ : int
     feature_names_in_ : ndarray of str
-        Names of the columns, if X has string column names.
+        Names of the columns, if X has string column names; with a formula, of those that its right side reads.
 
     Examples
     --------

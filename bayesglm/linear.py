@@ -88,9 +88,9 @@ class BayesianLinearRegression(BayesianRegressor):
     singular_ : ndarray of shape (min(n, p),)
         Singular values of the (centred) predictors.
     n_features_in_ : int
-        Columns of X; with a formula, of the data frame.
+        Columns of X; with a formula, those of the data frame that its right side reads.
     feature_names_in_ : ndarray of str
-        Their names, if X has string column names.
+        Their names, if X has string column names; with a formula in the order in which it names them.
 
     References
     ----------

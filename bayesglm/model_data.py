@@ -179,6 +179,8 @@ def _restore_rows(estimator: Any, data: Mapping[str, Any]) -> None:
         raise ValueError(f"{where} must be of a positive number of rows with a positive weight")
     if np.any(spread < 0.0) or np.any(unit <= 0.0) or np.any(rss < 0.0):
         raise ValueError(f"{where} has a negative spread")
+    if design is not None:  # files of earlier versions name all columns of the frame
+        n_features, names = len(design.variables), list(design.variables)
     estimator.n_features_in_ = n_features
     if names is not None:
         estimator.feature_names_in_ = np.asarray(names, dtype=object)
