@@ -9,6 +9,7 @@ warns about more chains than draws.
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from importlib import metadata
 from numbers import Real
 from typing import Any
@@ -227,7 +228,7 @@ def _container(datasets: dict[str, Any], attrs: dict[str, Any]) -> Any:
     """The datasets in what the installed ArviZ works with."""
     # Not hasattr(arviz, "InferenceData"): 1.x answers that with DataTree and a warning. And for a DataTree
     # xarray alone is needed, which loads four times faster than ArviZ.
-    if int(metadata.version("arviz").split(".")[0]) >= 1:
+    if arviz_version() >= 1:
         import xarray as xr
 
         tree = xr.DataTree.from_dict(datasets)
@@ -259,6 +260,53 @@ def _by_name(
         else:
             split[variable] = dimensions, array
     return split
+
+
+def elpd_data(
+    *,
+    elpd: float,
+    se: float,
+    p: float,
+    n_draws: int,
+    good_k: float,
+    warning: bool,
+    elpd_i: np.ndarray,
+    pareto_k: np.ndarray,
+    rows: np.ndarray,
+) -> Any:
+    """Put what leave-one-out says of a model into ArviZ's container of it, an ``ELPDData``.
+
+    Parameters
+    ----------
+    elpd, se, p, good_k : float
+    n_draws : int
+    warning : bool
+        Whether a shape exceeds `good_k`.
+    elpd_i, pareto_k : ndarray of shape (n,)
+    rows : ndarray of shape (n,)
+        Labels of the rows.
+    """
+    import arviz as az
+    import xarray as xr
+
+    by_row = {
+        name: xr.DataArray(values, dims=(OBSERVATIONS,), coords={OBSERVATIONS: rows}, name=name)
+        for name, values in (("elpd_i", elpd_i), ("pareto_k", pareto_k))
+    }
+    numbers = {"elpd": elpd, "se": se, "p": p, "n_samples": n_draws, "n_data_points": len(rows)}
+    if arviz_version() >= 1:
+        # Later ones have a class for each kind of cross-validation.
+        kind = getattr(az, "ELPDDataLOO", None) or partial(az.ELPDData, kind="loo")
+        return kind(**numbers, **by_row, scale="log", warning=warning, good_k=good_k)
+    old = {"elpd": "elpd_loo", "p": "p_loo", "elpd_i": "loo_i"}
+    named = {**numbers, "warning": warning, **by_row, "scale": "log", "good_k": good_k}
+    named = {old.get(name, name): value for name, value in named.items()}
+    return az.ELPDData(data=list(named.values()), index=list(named))
+
+
+def arviz_version() -> int:
+    """Return the first number of the installed ArviZ's version, without importing it."""
+    return int(metadata.version("arviz").split(".")[0])
 
 
 def _array(name: str, values: ArrayLike, group: str) -> np.ndarray:

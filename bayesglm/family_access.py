@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from bayesglm import family_prediction
 from bayesglm.arviz_export import NAMINGS
 from bayesglm.family_report import family_summary
 from bayesglm.family_rows import FamilyRows
 from bayesglm.posterior_access import PosteriorAccess
+from bayesglm.prediction import Blocks, PointwiseDensity
 from bayesglm.report import SummaryTable
 from bayesglm.row_arguments import ROW_ARGUMENTS, refuse_lost_trials
 from bayesglm.snapshot import of_one_fit
@@ -73,18 +75,8 @@ class FamilyAccess(FamilyRows, PosteriorAccess):
         if X is None:
             of_rows = {"y": y, "sample_weight": sample_weight, **row_arguments}
             return self._without_rows(of_rows, prior, names, random_state)
-        rows, observed = self._rows_and_response(X, y)
-        offset, extra = self._row_arguments(X, rows.shape[0], row_arguments)
-        refuse_lost_trials(self._family, observed, extra)
-        weights = check_weights(sample_weight, rows.shape[0])
+        rows, observed, weights, offset, extra, kept = self._complete_rows(X, y, sample_weight, row_arguments)
         check_bool(prior, "prior")
-        kept = np.isfinite(observed)
-        if isinstance(rows, np.ndarray):
-            kept &= np.all(np.isfinite(rows), axis=1)
-        for more in (offset, extra):
-            kept &= True if more is None else np.isfinite(more)
-        rows, observed = rows[kept], observed[kept]
-        offset, extra, weights = (None if a is None else a[kept] for a in (offset, extra, weights))
         part = self.posterior_.parts[0]
         size = int(np.prod(part.shape))
         K = self._family.n_predictors
@@ -115,7 +107,7 @@ class FamilyAccess(FamilyRows, PosteriorAccess):
             groups["prior"] = self._prior_draws(part, rng)
             eta, aux = self._predictors(groups["prior"], rows, offset)
             groups["prior_predictive"] = {response: self._family.draw(rng, eta, aux, extra)}
-        return self._export(groups, names, np.flatnonzero(kept))
+        return self._export(groups, names, kept)
 
     @of_one_fit
     def summary(self, coverage: float = 0.9, scale: str = "link") -> SummaryTable:
@@ -144,6 +136,34 @@ class FamilyAccess(FamilyRows, PosteriorAccess):
         )
 
     # -- inside --------------------------------------------------------------------------------------
+
+    def _complete_rows(  # type: ignore[override]
+        self, X: Any, y: Any, sample_weight: Any, row_arguments: dict[str, Any]
+    ) -> tuple[Any, np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray | None, np.ndarray]:
+        """Return design matrix, response, weights, offset and extra of complete rows, and which they are."""
+        rows, observed = self._rows_and_response(X, y)
+        offset, extra = self._row_arguments(X, rows.shape[0], row_arguments)
+        refuse_lost_trials(self._family, observed, extra)
+        weights = check_weights(sample_weight, rows.shape[0])
+        kept = np.isfinite(observed)
+        if isinstance(rows, np.ndarray):
+            kept &= np.all(np.isfinite(rows), axis=1)
+        for more in (offset, extra):
+            kept &= True if more is None else np.isfinite(more)
+        offset, extra, weights = (None if a is None else a[kept] for a in (offset, extra, weights))
+        return rows[kept], observed[kept], weights, offset, extra, np.flatnonzero(kept)
+
+    @of_one_fit
+    def _pointwise(self, X: Any, y: Any, sample_weight: Any, **row_arguments: Any) -> PointwiseDensity:
+        """Return the log densities of observed rows under each draw."""
+        rows, observed, weights, offset, extra, kept = self._complete_rows(X, y, sample_weight, row_arguments)
+        source = self._source()
+
+        def blocks(_: int, here: slice) -> Blocks:
+            more = (None if a is None else a[here] for a in (offset, extra))
+            return family_prediction.log_likelihoods(source, rows[here], observed[here], *more)
+
+        return PointwiseDensity(observed, kept, weights, 1, blocks)
 
     def _predictors(self, draws: Any, rows: Any, offset: Any) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Return linear predictors (chain, draw, n[, K]) and auxiliary parameters that broadcast against them."""

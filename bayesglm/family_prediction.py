@@ -19,7 +19,7 @@ from bayesglm.crps import component_crps
 from bayesglm.family_quantiles import mixture_quantile
 from bayesglm.kernel.continuous import Gaussian
 from bayesglm.kernel.family import Family
-from bayesglm.prediction import as_levels, check_kind, choose_draws, dense_blocks
+from bayesglm.prediction import Blocks, as_levels, check_kind, choose_draws, dense_blocks
 
 #: Counts up to this one are summed one by one for a score, until so much of the distribution is left.
 _MOST_COUNTS, _LEFT = 256, 1e-10
@@ -150,6 +150,21 @@ def quantiles(
     return found[:, 0] if levels.ndim == 0 else found
 
 
+def log_likelihoods(
+    source: FamilySource,
+    X: Any,
+    y: np.ndarray,
+    offset: np.ndarray | None = None,
+    extra: np.ndarray | None = None,
+) -> Blocks:
+    """Yield the log density of an observation at every row under each draw, without rows that hold a NaN."""
+    for rows, eta, own in blocks(source, X, offset, extra):
+        seen = np.flatnonzero(np.isfinite(y[rows]))
+        own = None if own is None else own[seen]
+        observed = y[rows[seen], np.newaxis]
+        yield rows[seen], source.family.logpdf(observed, eta[seen], source.aux, own)
+
+
 def log_density(
     source: FamilySource,
     X: Any,
@@ -159,14 +174,11 @@ def log_density(
 ) -> np.ndarray:
     """Return the log predictive density, or probability, of an observation at every row, shape (n,)."""
     found = np.full(X.shape[0], np.nan)
-    for rows, eta, own in blocks(source, X, offset, extra):
-        seen = np.flatnonzero(np.isfinite(y[rows]))
-        own = None if own is None else own[seen]
-        terms = source.family.logpdf(y[rows[seen], np.newaxis], eta[seen], source.aux, own)
+    for rows, terms in log_likelihoods(source, X, y, offset, extra):
         top = terms.max(axis=1, keepdims=True, initial=-np.inf)
         safe = np.where(np.isfinite(top), top, 0.0)
         with np.errstate(divide="ignore"):
-            found[rows[seen]] = safe[:, 0] + np.log(np.exp(terms - safe).mean(axis=1))
+            found[rows] = safe[:, 0] + np.log(np.exp(terms - safe).mean(axis=1))
     return found
 
 

@@ -1,25 +1,36 @@
 """PSIS-LOO of a fitted model: how well it predicts rows that it has not seen, estimated without refitting.
 
 The expected log predictive density of rows that the model has not seen is estimated from the posterior of all rows,
-by importance sampling with Pareto-smoothed weights (Vehtari, Gelman & Gabry 2017; Vehtari et al. 2024), which ArviZ
-does.
+by importance sampling with Pareto-smoothed weights (Vehtari, Gelman & Gabry 2017; Vehtari et al. 2024): what ArviZ
+makes of the model's `to_arviz`, in blocks of rows, so that the densities of all rows under all draws never exist at
+once.
 """
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
+from threading import Event
 from typing import Any
 
 import numpy as np
-from scipy import sparse
-from sklearn.utils.validation import _num_samples
 
-from bayesglm.arviz_export import OBSERVATIONS
+from bayesglm.arviz_export import arviz_version, elpd_data
 from bayesglm.composition import look_inside
 from bayesglm.inference.caller import stack_level
-from bayesglm.validation import check_weights
+from bayesglm.inference.pareto import reliable_k, tail_length
+from bayesglm.inference.progress import Progress
+from bayesglm.inference.threads import in_threads
+from bayesglm.kernel.pareto import leave_one_out
+from bayesglm.parallel import one_blas_thread, thread_count
+from bayesglm.prediction import PointwiseDensity
+from bayesglm.row_arguments import ROW_ARGUMENTS
+
+#: Rows that a thread works through before it takes others.
+ROWS_A_PIECE = 512
 
 #: What to do where importance sampling does not serve.
 REMEDY = "use cross_val_score or GridSearchCV with scoring=log_density_scorer, which refit"
@@ -47,6 +58,10 @@ class LooResult:
         Number of rows; the sum of their weights where weights were given.
     rows : ndarray of shape (n,)
         Positions of the rows in the data given; others held missing values and were left out.
+    weights : ndarray of shape (n,)
+        How many rows each counts as.
+    n_draws : int
+        Posterior draws that it was computed from.
     """
 
     elpd: float
@@ -57,6 +72,8 @@ class LooResult:
     good_k: float
     n_rows: float
     rows: np.ndarray
+    weights: np.ndarray
+    n_draws: int
 
     @property
     def n_bad(self) -> int:
@@ -67,6 +84,39 @@ class LooResult:
     def mean(self) -> float:
         """Expected log predictive density of one row, as ``log_density_scorer`` gives it."""
         return self.elpd / self.n_rows
+
+    def to_arviz(self) -> Any:
+        """Return what ``az.loo`` would: ``az.compare`` takes it, and ``az.plot_khat``.
+
+        A row of weight k stands there k times.
+
+        Returns
+        -------
+        arviz.ELPDData
+
+        Raises
+        ------
+        ValueError
+            If weights are not whole numbers, for which ArviZ has no place.
+        """
+        if np.any(self.weights != np.floor(self.weights)):
+            row = int(self.rows[np.argmax(self.weights != np.floor(self.weights))])
+            raise ValueError(
+                f"to_arviz: row {row} has a weight that is no whole number, for which ArviZ has no place: use loo's "
+                "own numbers."
+            )
+        times = self.weights.astype(int)
+        return elpd_data(
+            elpd=self.elpd,
+            se=self.se,
+            p=self.p,
+            n_draws=self.n_draws,
+            good_k=self.good_k,
+            warning=self.n_bad > 0,
+            elpd_i=np.repeat(self.elpd_i, times),
+            pareto_k=np.repeat(self.pareto_k, times),
+            rows=np.repeat(self.rows, times),
+        )
 
     def __repr__(self) -> str:
         worst = float(np.max(self.pareto_k))
@@ -81,7 +131,7 @@ class LooResult:
         )
 
 
-def loo(model: Any, X: Any, y: Any = None, *, sample_weight: Any = None) -> LooResult:
+def loo(model: Any, X: Any, y: Any = None, *, sample_weight: Any = None, **row_arguments: Any) -> LooResult:
     """Estimate how well a fitted model predicts rows that it has not seen, without refitting.
 
     Parameters
@@ -94,7 +144,11 @@ def loo(model: Any, X: Any, y: Any = None, *, sample_weight: Any = None) -> LooR
     y : array-like of shape (n,), optional
         Not needed if the model's formula has a left side.
     sample_weight : array-like of shape (n,), optional
-        The frequencies given to `fit`: a row of weight k counts as k rows, which are left out one at a time.
+        Those given to `fit`: a row of weight k counts as k rows, which are left out one at a time. Where weights are
+        precisions, they say how noisy a row is, and it counts as one.
+    **row_arguments
+        ``offset``, ``exposure``, ``trials`` and ``standard_error``, as given to `fit`, if they were given there and
+        not as names of columns.
 
     Returns
     -------
@@ -105,7 +159,7 @@ def loo(model: Any, X: Any, y: Any = None, *, sample_weight: Any = None) -> LooR
     UserWarning
         If some rows are so influential that the estimate is not to be trusted.
     """
-    result, _ = estimate(model, X, y, sample_weight)
+    result, _ = estimate(model, X, y, sample_weight, row_arguments)
     if result.n_bad:
         worst = int(result.rows[np.argmax(result.pareto_k)])
         warnings.warn(
@@ -117,54 +171,90 @@ def loo(model: Any, X: Any, y: Any = None, *, sample_weight: Any = None) -> LooR
     return result
 
 
-def estimate(model: Any, X: Any, y: Any, sample_weight: Any) -> tuple[LooResult, np.ndarray]:
+def estimate(
+    model: Any, X: Any, y: Any, sample_weight: Any, row_arguments: Mapping[str, Any]
+) -> tuple[LooResult, np.ndarray]:
     """Return the result and the responses, by which one sees whether candidates can be compared."""
+    for name in row_arguments:
+        if name not in ROW_ARGUMENTS:
+            raise TypeError(f"loo has no argument {name!r}: what rows bring are {', '.join(ROW_ARGUMENTS)}.")
     inner = look_inside(model, X, "to_arviz", "loo")
     if inner.inverse is not None:
         raise TypeError(
             "loo cannot see through TransformedTargetRegressor, where the model knows the density of transformed y "
             "only: give it the regressor inside and the transformed y."
         )
-    import arviz as az
+    density = inner.model._pointwise(inner.X, y, sample_weight, **row_arguments)
+    if not len(density.rows):
+        raise ValueError("loo has no row to leave out: each of them holds a missing value.")
+    posterior = inner.model.posterior_
+    n_draws = int(np.prod(posterior.parts[0].shape))
+    length, strict = _tail(posterior, n_draws)
+    with Progress(
+        len(density.rows) * density.n_responses, inner.model.progressbar, doing="leave-one-out"
+    ) as progress:
+        found = _in_pieces(density, length, strict, inner.model.n_jobs, progress)
 
-    data = inner.model.to_arviz(inner.X, y)
-    (name,) = data["log_likelihood"].data_vars
-    log_likelihood = data["log_likelihood"][name]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of large k, which is told in one sentence
-        try:
-            found = az.loo(data, pointwise=True)
-        except ValueError as error:  # ArviZ 1.x fits tails of five draws or more
-            if "n_draws_tail" not in str(error):
-                raise
-            n_draws = log_likelihood.sizes["chain"] * log_likelihood.sizes["draw"]
-            raise ValueError(f"PSIS-LOO of {n_draws} draws has too short a tail: increase draws.") from None
-    # ArviZ 0.x and 1.x name the same things otherwise.
-    elpd_i = np.asarray((found.elpd_i if hasattr(found, "elpd_i") else found.loo_i).values, dtype=float)
-    pareto_k = np.asarray(found.pareto_k.values, dtype=float)
-    values = log_likelihood.values.reshape(-1, *elpd_i.shape)
-    largest = values.max(axis=0)
-    in_sample = largest + np.log(np.mean(np.exp(values - largest), axis=0))
-
-    rows = np.asarray(log_likelihood[OBSERVATIONS].values)
-    weights = np.ones(len(rows))
-    given = check_weights(sample_weight, count_rows(X))
-    if given is not None:
-        weights = given[rows]
+    weights = np.ones(len(density.rows)) if density.weights is None else density.weights
     # Several responses are left out one by one, and a row's share is their sum.
-    elpd_i, in_sample = (part.reshape(len(rows), -1).sum(axis=1) for part in (elpd_i, in_sample))
-    pareto_k = pareto_k.reshape(len(rows), -1).max(axis=1)
+    elpd_i, pareto_k, in_sample = found[0].sum(axis=1), found[1].max(axis=1), found[2].sum(axis=1)
     result = LooResult(
         elpd=float(weights @ elpd_i),
         se=standard_error(elpd_i, weights),
         p=float(weights @ (in_sample - elpd_i)),
         elpd_i=elpd_i,
         pareto_k=pareto_k,
-        good_k=float(found.good_k),
+        good_k=float(reliable_k(n_draws)),
         n_rows=float(weights.sum()),
-        rows=rows,
+        rows=density.rows,
+        weights=weights,
+        n_draws=n_draws,
     )
-    return result, np.asarray(data["observed_data"][name].values)
+    return result, density.observed
+
+
+def _tail(posterior: Any, n_draws: int) -> tuple[int, bool]:
+    """Return how many weights are smoothed, and whether only those count that exceed all others, as ArviZ has it.
+
+    ArviZ before 1.0 rounds up, later versions down.
+    """
+    strict = arviz_version() < 1
+    ess = posterior.diagnostics.ess_mean
+    efficiency = 1.0 if posterior.parts[0].shape[0] == 1 else float(ess.mean()) / n_draws
+    length = tail_length(n_draws, efficiency)
+    whole = math.ceil(length) if strict else math.floor(length)
+    if n_draws < 2 or (whole < 5 and not strict):
+        raise ValueError(f"PSIS-LOO of {n_draws} draws has too short a tail: increase draws.")
+    return whole, strict
+
+
+def _in_pieces(
+    density: PointwiseDensity, length: int, strict: bool, n_jobs: int | None, progress: Progress
+) -> np.ndarray:
+    """Return elpd, shape and log density of all rows and responses, shape (3, n, k), piece by piece in threads."""
+    n = len(density.rows)
+    found = np.full((3, n, density.n_responses), np.nan)
+    starts = [(j, start) for j in range(density.n_responses) for start in range(0, n, ROWS_A_PIECE)]
+    done, stopped = [0] * len(starts), Event()
+
+    def piece(number: int) -> None:
+        j, start = starts[number]
+        for rows, terms in density.blocks(j, slice(start, start + ROWS_A_PIECE)):
+            if stopped.is_set():
+                return
+            found[:, start + rows, j] = leave_one_out(np.ascontiguousarray(terms), length, strict)
+            done[number] += len(rows)
+
+    progress.begin(1, None)
+    # Products of a block of rows with all draws are small: threads of BLAS would wait for each other.
+    with one_blas_thread():
+        in_threads(
+            [partial(piece, number) for number in range(len(starts))],
+            thread_count(n_jobs, len(starts)),
+            on_wait=lambda: progress.update(sum(done)),
+            on_failure=stopped.set,
+        )
+    return found
 
 
 def standard_error(shares: np.ndarray, weights: np.ndarray) -> float:
@@ -172,10 +262,3 @@ def standard_error(shares: np.ndarray, weights: np.ndarray) -> float:
     size = weights.sum()
     squares = weights @ (shares - weights @ shares / size) ** 2
     return float(np.sqrt(size * squares / (size - 1.0))) if size > 1.0 else np.nan
-
-
-def count_rows(X: Any) -> int:
-    """Return the number of rows of an array, a frame, or a mapping of columns."""
-    # A sparse matrix of one kind (DOK) is a dict as well.
-    frame = isinstance(X, Mapping) and not sparse.issparse(X)
-    return len(next(iter(X.values()))) if frame else int(_num_samples(X))

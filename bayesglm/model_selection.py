@@ -17,19 +17,24 @@ from sklearn.utils.validation import check_is_fitted
 
 from bayesglm.composition import following_step, look_inside
 from bayesglm.inference.caller import stack_level
-from bayesglm.leave_one_out import REMEDY, LooResult, count_rows, estimate, loo, standard_error
-from bayesglm.validation import check_weights
+from bayesglm.inference.progress import Progress
+from bayesglm.leave_one_out import REMEDY, LooResult, estimate, loo, standard_error
 
 __all__ = ["LooResult", "LooSearch", "loo"]
+
+
+def _model_in(estimator: Any) -> Any:
+    """Return the model at the end of a composition."""
+    while (following := following_step(estimator)) is not None:
+        estimator = following
+    return estimator
 
 
 def _model_has(method: str) -> Callable[[Any], bool]:
     """Return whether the model that a search searches, or has found, has the method."""
 
     def check(search: Any) -> bool:
-        model = getattr(search, "best_estimator_", search.estimator)
-        while (following := following_step(model)) is not None:
-            model = following
+        model = _model_in(getattr(search, "best_estimator_", search.estimator))
         getattr(model, method)  # if not, this says so
         return True
 
@@ -120,14 +125,24 @@ class LooSearch(MetaEstimatorMixin, BaseEstimator):
         best_estimator: Any = None
         best = -np.inf
         # As they come, and only the best so far is kept: a fitted model holds all its draws.
-        for fitted, result, observed, duration in Parallel(n_jobs=self.n_jobs, return_as="generator")(tasks):
-            if best_estimator is None or result.elpd > best:
-                best_estimator, best, best_index = fitted, result.elpd, len(found)
-            found.append(result)
-            responses.append(observed)
-            seconds.append(duration)
+        shown = getattr(_model_in(self.estimator), "progressbar", None)
+        with Progress(len(candidates), shown, doing="candidates") as progress:
+            progress.begin(1, None)
+            for fitted, result, observed, duration in Parallel(n_jobs=self.n_jobs, return_as="generator")(
+                tasks
+            ):
+                if best_estimator is None or result.elpd > best:
+                    best_estimator, best, best_index = fitted, result.elpd, len(found)
+                found.append(result)
+                responses.append(observed)
+                seconds.append(duration)
+                progress.update(len(found))
         for params, result, observed in zip(candidates, found, responses, strict=True):
-            if not np.array_equal(result.rows, found[0].rows) or not np.array_equal(observed, responses[0]):
+            if not (
+                np.array_equal(result.rows, found[0].rows)
+                and np.array_equal(result.weights, found[0].weights)
+                and np.array_equal(observed, responses[0])
+            ):
                 raise ValueError(
                     f"param_grid: candidates {candidates[0]} and {params} use different rows or responses, so their "
                     "densities cannot be compared: drop rows with missing values first, and keep the left side of the "
@@ -138,16 +153,12 @@ class LooSearch(MetaEstimatorMixin, BaseEstimator):
                 f"LooSearch: the log density of candidate {candidates[best_index]} is not a number."
             )
 
-        weights = np.ones(found[0].elpd_i.shape)
-        given = check_weights(sample_weight, count_rows(X))
-        if given is not None:
-            weights = given[found[0].rows]
         self.best_estimator_ = best_estimator
         self.best_index_ = best_index
         self.best_params_ = candidates[best_index]
         self.best_loo_ = found[best_index]
         self.best_score_ = self.best_loo_.mean
-        self.results_ = _table(candidates, found, best_index, weights, seconds)
+        self.results_ = _table(candidates, found, best_index, seconds)
         for name in ("n_features_in_", "feature_names_in_"):
             self.__dict__.pop(name, None)
             if hasattr(best_estimator, name):
@@ -223,10 +234,7 @@ class LooSearch(MetaEstimatorMixin, BaseEstimator):
 
     def _best_model(self) -> Any:
         check_is_fitted(self)
-        model = self.best_estimator_
-        while (following := following_step(model)) is not None:
-            model = following
-        return model
+        return _model_in(self.best_estimator_)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "best_estimator_")
@@ -254,7 +262,7 @@ def _try(
             prefix += f"{name}__"
         fit_params[f"{prefix}sample_weight"] = sample_weight
     candidate.fit(X, y, **fit_params)
-    result, observed = estimate(candidate, X, y, sample_weight)
+    result, observed = estimate(candidate, X, y, sample_weight, {})
     return candidate, result, observed, time.perf_counter() - start
 
 
@@ -262,7 +270,6 @@ def _table(
     candidates: list[dict[str, Any]],
     found: list[LooResult],
     best: int,
-    weights: np.ndarray,
     seconds: list[float],
 ) -> dict[str, Any]:
     """Return the results as columns, one entry a candidate."""
@@ -273,6 +280,7 @@ def _table(
             if name in params:
                 column[i] = params[name]
         table[f"param_{name}"] = column
+    weights = found[best].weights
     differences = [result.elpd_i - found[best].elpd_i for result in found]
     elpd = np.array([result.elpd for result in found])
     table |= {

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from bayesglm import prediction
 from bayesglm.arviz_export import NAMINGS, gaussian_groups, to_arviz
 from bayesglm.formula import FormulaDesign
 from bayesglm.inference.posterior import JointPosterior, Posterior, join_draws, join_stats
 from bayesglm.inference.sampling import seed_sequence
 from bayesglm.parallel import one_blas_thread
+from bayesglm.prediction import Blocks, DrawSource, PointwiseDensity
 from bayesglm.report import SummaryTable, summary_table
 from bayesglm.snapshot import of_one_fit
 from bayesglm.validation import (
@@ -115,15 +117,7 @@ class PosteriorAccess:
         check_choice(names, "names", NAMINGS)
         if X is None:
             return self._without_rows({"y": y, "sample_weight": sample_weight}, prior, names, random_state)
-        rows, observed = self._rows_and_response(X, y)  # type: ignore[attr-defined]
-        weights = check_weights(sample_weight, rows.shape[0], self.weights_type)
-        kept = np.all(np.isfinite(observed), axis=1)
-        if isinstance(rows, np.ndarray):
-            kept &= np.all(np.isfinite(rows), axis=1)
-        if weights is not None and self.weights_type == "precision":
-            kept &= weights > 0.0  # of infinite variance: neither a density nor a draw
-        rows, observed = rows[kept], observed[kept]
-        weights = None if weights is None else weights[kept]
+        rows, observed, weights, kept = self._complete_rows(X, y, sample_weight)
         check_bool(prior, "prior")
         parts = self.posterior_.parts
         size = int(np.prod(parts[0].shape))
@@ -150,7 +144,7 @@ class PosteriorAccess:
             found.append(groups)
         joined = self._joined(found)
         joined["sample_stats"] = self.posterior_.stats
-        return self._export(joined, names, np.flatnonzero(kept))
+        return self._export(joined, names, kept)
 
     @of_one_fit
     def summary(self, coverage: float = 0.9) -> SummaryTable:
@@ -172,6 +166,39 @@ class PosteriorAccess:
         )
 
     # -- inside --------------------------------------------------------------------------------------
+
+    def _complete_rows(
+        self, X: Any, y: Any, sample_weight: Any
+    ) -> tuple[Any, np.ndarray, np.ndarray | None, np.ndarray]:
+        """Return design matrix, responses (n, k) and weights of rows where nothing is missing, and which they are."""
+        rows, observed = self._rows_and_response(X, y)  # type: ignore[attr-defined]
+        weights = check_weights(sample_weight, rows.shape[0], self.weights_type)
+        kept = np.all(np.isfinite(observed), axis=1)
+        if isinstance(rows, np.ndarray):
+            kept &= np.all(np.isfinite(rows), axis=1)
+        if weights is not None and self.weights_type == "precision":
+            kept &= weights > 0.0  # of infinite variance: neither a density nor a draw
+        return rows[kept], observed[kept], None if weights is None else weights[kept], np.flatnonzero(kept)
+
+    @of_one_fit
+    def _pointwise(self, X: Any, y: Any, sample_weight: Any, **row_arguments: Any) -> PointwiseDensity:
+        """Return the log densities of observed rows under each draw; weights that are precisions belong to them."""
+        for name in row_arguments:
+            raise TypeError(
+                f"{name} has no meaning for {type(self).__name__}: leave it out, or use a BayesianGLM."
+            )
+        rows, observed, weights, kept = self._complete_rows(X, y, sample_weight)
+        sources = [DrawSource(*part.flat()) for part in self.posterior_.parts]
+        noise = None
+        if weights is not None and self.weights_type == "precision":
+            noise, weights = 1.0 / np.sqrt(weights), None
+
+        def blocks(j: int, here: slice) -> Blocks:
+            own = None if noise is None else noise[here]
+            return prediction.log_likelihoods(sources[j], rows[here], observed[here, j], own)
+
+        shown = observed if isinstance(self.posterior_, JointPosterior) else observed[:, 0]
+        return PointwiseDensity(shown, kept, weights, len(sources), blocks)
 
     @property
     def _shown_response(self) -> str:

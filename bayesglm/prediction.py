@@ -6,7 +6,7 @@ what the mixture gives exactly: quantiles are roots of its distribution function
 Rows are worked through in blocks, and the answer for a row does not depend on the rows beside it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -25,6 +25,34 @@ from bayesglm.validation import is_complex
 _BUDGET = 4 * 2**20
 _LIVE_ARRAYS = 8
 _MANY_ROWS = 10_000
+
+
+#: Row numbers (m,) and numbers by row and draw (m, S), block by block.
+Blocks = Iterator[tuple[np.ndarray, np.ndarray]]
+
+
+@dataclass(frozen=True, eq=False)
+class PointwiseDensity:
+    """How probable a model's draws make what has been observed, row by row.
+
+    Attributes
+    ----------
+    observed : ndarray of shape (n,) or (n, k)
+        Responses of the rows in which nothing is missing.
+    rows : ndarray of shape (n,)
+        Positions of these rows among those given.
+    weights : ndarray of shape (n,) or None
+        How many rows each counts as; None: one.
+    n_responses : int
+    blocks : callable
+        ``blocks(j, slice)`` yields the log densities of response j in that slice of the rows.
+    """
+
+    observed: np.ndarray
+    rows: np.ndarray
+    weights: np.ndarray | None
+    n_responses: int
+    blocks: Callable[[int, slice], Blocks]
 
 
 class MixtureSource(Protocol):
@@ -218,6 +246,28 @@ def log_density(source: MixtureSource, X: np.ndarray, y: np.ndarray) -> np.ndarr
         # An infinite y is further out than any component reaches: log 0, not infinity minus infinity.
         result[rows] = np.where(np.isneginf(largest), -np.inf, total)
     return result
+
+
+def log_likelihoods(source: DrawSource, X: Any, y: np.ndarray, noise: np.ndarray | None = None) -> Blocks:
+    """Yield the log density of an observation at every row under each draw, without rows that hold a NaN.
+
+    Parameters
+    ----------
+    source : DrawSource
+    X, y
+        As in :func:`log_density`.
+    noise : ndarray of shape (n,), optional
+        By what factor a row is noisier than sigma says.
+    """
+    for rows, _, means, sds in blocks(source, X, "response"):
+        widths = sds if noise is None else sds * noise[rows, np.newaxis]
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            means -= y[rows, np.newaxis]
+            means /= widths
+            means *= means
+            means *= -0.5
+            means -= np.log(widths * ROOT_2PI)
+        yield rows, means
 
 
 def draw(

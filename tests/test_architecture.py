@@ -122,6 +122,7 @@ ORDER = [
         "bayesglm.kernel.gaussian",
         "bayesglm.kernel.collapsed",
         "bayesglm.kernel.autocovariance",
+        "bayesglm.kernel.pareto",
     ],
     [
         "bayesglm.kernel.binary",

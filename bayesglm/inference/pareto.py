@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from bayesglm.kernel.pareto import generalised_pareto
+
 
 def pareto_k(log_weights: np.ndarray) -> float:
     """Return the shape of the generalised Pareto distribution of the largest weights.
@@ -25,7 +27,7 @@ def pareto_k(log_weights: np.ndarray) -> float:
     n = len(log_weights)
     if n < 25 or np.any(np.isnan(log_weights)) or np.any(np.isposinf(log_weights)):
         return np.inf
-    tail = int(np.ceil(min(0.2 * n, 3.0 * np.sqrt(n))))
+    tail = int(np.ceil(tail_length(n, 1.0)))
     ordered = np.sort(log_weights)
     if not np.isfinite(ordered[-1]):
         return np.inf
@@ -33,21 +35,22 @@ def pareto_k(log_weights: np.ndarray) -> float:
     excess = weights[-tail:] - weights[-tail - 1]
     if excess[-1] <= 1e-12:
         return -np.inf
-    return _generalised_pareto_shape(excess)
+    return generalised_pareto(excess)[0]
 
 
-def _generalised_pareto_shape(x: np.ndarray) -> float:
-    """Return the posterior mean of the shape, x in ascending order and not negative (Zhang & Stephens 2009)."""
-    n = len(x)
-    n_points = 30 + int(np.sqrt(n))
-    # Their prior of theta = -shape/scale is centred by the first quartile.
-    quartile = max(x[int(n / 4 + 0.5) - 1], 1e-300)
-    grid = 1.0 - np.sqrt(n_points / (np.arange(1, n_points + 1) - 0.5))
-    theta = grid / (3.0 * quartile) + 1.0 / x[-1]
-    shape = np.log1p(-theta[:, np.newaxis] * x).mean(axis=1)
-    profile = n * (np.log(-theta / shape) - shape - 1.0)
-    weight = np.exp(profile - profile.max())
-    mean = float(theta @ weight / weight.sum())
-    k = float(np.log1p(-mean * x).mean())
-    # A weak prior on k, worth ten observations at 0.5, for short tails.
-    return (n * k + 5.0) / (n + 10.0)
+def tail_length(n_draws: int, efficiency: float) -> float:
+    """Return how many of the largest weights make the tail, a number that is not yet whole.
+
+    Parameters
+    ----------
+    n_draws : int
+    efficiency : float
+        Effective sample size by draw; NaN where it is not known.
+    """
+    few = 0.2 * n_draws
+    return min(few, 3.0 * np.sqrt(n_draws / efficiency)) if efficiency > 0.0 else few
+
+
+def reliable_k(n_draws: int) -> float:
+    """Return the shape up to which sums over smoothed weights are reliable, 0.7 or less (Vehtari et al. 2024)."""
+    return min(1.0 - 1.0 / np.log10(n_draws), 0.7) if n_draws > 1 else -np.inf

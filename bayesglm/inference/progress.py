@@ -1,4 +1,4 @@
-"""A progress bar that appears by itself when a fit takes long and somebody is watching."""
+"""A progress bar that appears by itself when something takes long and somebody is watching."""
 
 from __future__ import annotations
 
@@ -22,15 +22,24 @@ class Progress:
     Parameters
     ----------
     total : int
-        Draws a chain, warm-up included.
+        Draws a chain, warm-up included; or whatever else is to be done.
     shown : bool or None
         True: from the start; False: never; None: after two seconds, at a terminal or in a notebook.
     listener : callable, optional
         Told the share that is done, from 0 to 1, whether or not there is a bar.
+    doing : str, default="sampling"
+        What is being done.
     """
 
-    def __init__(self, total: int, shown: bool | None, listener: Callable[[float], None] | None = None):
+    def __init__(
+        self,
+        total: int,
+        shown: bool | None,
+        listener: Callable[[float], None] | None = None,
+        doing: str = "sampling",
+    ):
         self.listener = listener
+        self.doing = doing
         self.total = total
         self.shown = shown
         self.started = time.monotonic()
@@ -49,14 +58,14 @@ class Progress:
         if self.listener is not None and kind is None:
             self.listener(1.0)
 
-    def begin(self, chains: int) -> None:
-        """Say how many chains there are."""
+    def begin(self, chains: int, divergences: int | None = 0) -> None:
+        """Say how many chains there are, and whether they count divergences."""
         self.chains = chains
         if self.shown:
-            self._write(0, 0, 0.0)
+            self._write(0, divergences, 0.0)
 
-    def update(self, done: int, divergences: int) -> None:
-        """Say how many draws all chains have made since they were started."""
+    def update(self, done: int, divergences: int | None = None) -> None:
+        """Say how many draws all chains have made since they were started, or how much of something else is done."""
         if self.listener is not None:
             self.listener(self._share(done))
         elapsed = time.monotonic() - self.started
@@ -70,14 +79,13 @@ class Progress:
     def _share(self, done: int) -> float:
         return min(done / max(self.total * self.chains, 1), 1.0)
 
-    def _write(self, done: int, divergences: int, elapsed: float) -> None:
+    def _write(self, done: int, divergences: int | None, elapsed: float) -> None:
         share = self._share(done)
         filled = round(WIDTH * share)
         rest = f"{elapsed / share - elapsed:.0f} s left" if share > 0.02 else "starting"
-        text = (
-            f"sampling [{'#' * filled}{'.' * (WIDTH - filled)}] {100 * share:3.0f} %, {rest}, "
-            f"{divergences} divergences"
-        )
+        text = f"{self.doing} [{'#' * filled}{'.' * (WIDTH - filled)}] {100 * share:3.0f} %, {rest}"
+        if divergences is not None:
+            text += f", {divergences} divergences"
         self.visible = True
         _write("\r" + text[:COLUMNS].ljust(COLUMNS))
 

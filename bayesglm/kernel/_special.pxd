@@ -1,18 +1,25 @@
 """Special functions that keep their digits where differences of others lose them, inline."""
 
-from libc.math cimport log, log1p
+from libc.math cimport floor, log, log1p
 from scipy.special.cython_special cimport gammaln, psi
 
 
 cdef inline double log_rising(double phi, double y) noexcept nogil:
     """Return log gamma(phi + y) - log gamma(phi).
 
-    From 1000 on Stirling's series is exact to rounding with the terms used, and the difference loses no digits.
+    Of a whole number up to 64 it is the logarithm of a product. From 1000 on Stirling's series is exact to rounding
+    with the terms used, and the difference loses no digits.
     """
-    cdef double top = phi + y
+    cdef double top = phi + y, product = 1.0, factor = phi
+    cdef int _
     if y == 0.0:
         return 0.0
     if phi < 1000.0:
+        if y <= 64.0 and y == floor(y) and phi > 1e-290:
+            for _ in range(<int>y):
+                product *= factor
+                factor += 1.0
+            return log(product)
         return gammaln(top) - gammaln(phi)
     return (y * log(phi) + ((top - 0.5) * log1p(y / phi) - y)
             + (1.0 / top - 1.0 / phi) / 12.0 - (1.0 / (top * top * top) - 1.0 / (phi * phi * phi)) / 360.0)

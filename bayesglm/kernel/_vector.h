@@ -78,6 +78,41 @@ static inline double bg_log1p(double t)
     return upper ? 0.69314718055994530942 + p : p;
 }
 
+/* log(1 + t) for t > -1: of 1 + t = 2^n c with c between sqrt(1/2) and sqrt(2), n log(2) + 2 artanh((c - 1)/(c + 1));
+   while n = 0, c - 1 is t itself, and no digit of it is lost. Minus infinity at -1, NaN below it. */
+static inline double bg_log1p_wide(double t)
+{
+    double whole = 1.0 + t, n, c, s, z, p;
+    uint64_t bits, power;
+    memcpy(&bits, &whole, sizeof bits);
+    /* The exponent of whole/sqrt(1/2), whose bits end in 6A09E667F3BCD. */
+    power = (bits - 0x3FE6A09E667F3BCDULL) >> 52;
+    bits -= power << 52;
+    memcpy(&c, &bits, sizeof c);
+    /* The power is small or, as a number of 12 bits with a sign, negative; 1.5 * 2^52 turns integers into doubles. */
+    power = (((power & 0xFFF) ^ 0x800) - 0x800) + 0x4338000000000000ULL;
+    memcpy(&n, &power, sizeof n);
+    n -= 6755399441055744.0;
+    s = n == 0.0 ? t : c - 1.0;
+    s = s / (2.0 + s);
+    z = s * s;
+    p = 1.0 / 23.0;
+    p = p * z + 1.0 / 21.0;
+    p = p * z + 1.0 / 19.0;
+    p = p * z + 1.0 / 17.0;
+    p = p * z + 1.0 / 15.0;
+    p = p * z + 1.0 / 13.0;
+    p = p * z + 1.0 / 11.0;
+    p = p * z + 1.0 / 9.0;
+    p = p * z + 1.0 / 7.0;
+    p = p * z + 1.0 / 5.0;
+    p = p * z + 1.0 / 3.0;
+    p = 2.0 * (p * z * s + s) + n * 1.90821492927058770002e-10;
+    p = n * 0.693147180369123816490 + p;
+    p = whole > 0.0 ? p : (whole == 0.0 ? -INFINITY : NAN);
+    return whole <= 1.7976931348623157e308 ? p : whole;
+}
+
 FOR_ANY_PROCESSOR __attribute__((unused))
 static void bg_exp_all(const double *x, double *out, ptrdiff_t n)
 {
@@ -95,6 +130,44 @@ static void bg_log1p_all(const double *x, double *out, ptrdiff_t n)
 static inline double bg_total(const double *lanes)
 {
     return ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
+}
+
+/* softplus(x) = log(1 + exp(x)). */
+FOR_ANY_PROCESSOR __attribute__((unused))
+static void bg_softplus_all(const double *x, double *out, ptrdiff_t n)
+{
+    for (ptrdiff_t i = 0; i < n; i++)
+        out[i] = (x[i] > 0.0 ? x[i] : 0.0) + bg_log1p(bg_exp(-fabs(x[i])));
+}
+
+/* The sum of exp(sign x + shift) over the x that do not reach a limit. */
+FOR_ANY_PROCESSOR __attribute__((unused))
+static double bg_sum_exp(const double *x, double sign, double shift, double limit, ptrdiff_t n)
+{
+    double total[LANES] = {0.0};
+    ptrdiff_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (int j = 0; j < LANES; j++) {
+            double value = bg_exp(sign * x[i + j] + shift);
+            total[j] += x[i + j] >= limit ? 0.0 : value;
+        }
+    for (; i < n; i++)
+        total[i % LANES] += x[i] >= limit ? 0.0 : bg_exp(sign * x[i] + shift);
+    return bg_total(total);
+}
+
+/* The sum of log(1 + factor x), each factor x above -1. */
+FOR_ANY_PROCESSOR __attribute__((unused))
+static double bg_sum_log1p(const double *x, double factor, ptrdiff_t n)
+{
+    double total[LANES] = {0.0};
+    ptrdiff_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (int j = 0; j < LANES; j++)
+            total[j] += bg_log1p_wide(factor * x[i + j]);
+    for (; i < n; i++)
+        total[i % LANES] += bg_log1p_wide(factor * x[i]);
+    return bg_total(total);
 }
 
 /* The sum of n terms, n at most CHUNK; the buffer is long enough to be filled up with zeros. */

@@ -4,6 +4,10 @@
 cdef extern from "_vector.h" nogil:
     void exp_all "bg_exp_all"(const double* x, double* out, Py_ssize_t n) noexcept
     void log1p_all "bg_log1p_all"(const double* x, double* out, Py_ssize_t n) noexcept
+    void softplus_all "bg_softplus_all"(const double* x, double* out, Py_ssize_t n) noexcept
+    double sum_exp "bg_sum_exp"(
+        const double* x, double sign, double shift, double limit, Py_ssize_t n) noexcept
+    double sum_log1p "bg_sum_log1p"(const double* x, double factor, Py_ssize_t n) noexcept
     double bernoulli_rows "bg_bernoulli"(
         Py_ssize_t n, const double* y, const double* eta, double* score) noexcept
     double logistic_rows "bg_logistic"(

@@ -8,6 +8,7 @@ import numpy as np
 
 from bayesglm.kernel._vector cimport bernoulli_rows, logistic_rows
 from bayesglm.kernel.family cimport Rows
+from bayesglm.kernel.family import softplus
 from libc.math cimport exp, expm1, fabs, log, log1p
 from scipy.special.cython_special cimport erfcx
 
@@ -160,14 +161,16 @@ cdef class BinaryFamily(Family):
 
     def log_probabilities(self, eta):
         """Return the logarithms of the probabilities of a failure and of a success."""
-        from scipy.special import log_expit, log_ndtr
+        from scipy.special import log_ndtr
         if self.link == "cloglog":
             with np.errstate(over="ignore", divide="ignore"):
                 mean = np.exp(eta)
                 log_p = np.where(mean < 1e-8, eta - 0.5 * mean, np.log(-np.expm1(-mean)))
             return -mean, log_p
-        function = log_expit if self.link == "logit" else log_ndtr
-        return function(-np.asarray(eta)), function(np.asarray(eta))
+        eta = np.asarray(eta, dtype=np.float64)
+        if self.link == "logit":
+            return -softplus(eta), -softplus(-eta)
+        return log_ndtr(-eta), log_ndtr(eta)
 
     def mean(self, eta, aux, extra=None):
         """Return trials times probability."""

@@ -10,7 +10,7 @@ import numpy as np
 from bayesglm.kernel._special cimport log_rising, log_rising_slope, stirling, stirling_slope
 from bayesglm.kernel._vector cimport exp_all, logistic_rows, poisson_rows
 from bayesglm.kernel.family cimport Rows
-from bayesglm.kernel.family import whole_quantile
+from bayesglm.kernel.family import softplus, whole_quantile
 from bayesglm.kernel.positive_priors import InverseGamma
 from bayesglm.kernel.priors import is_positive
 from libc.math cimport exp, expm1, fabs, log, log1p
@@ -336,7 +336,7 @@ cdef class NegativeBinomial(CountFamily):
         valid = (y >= 0.0) & np.isfinite(y)
         safe = np.where(valid, y, 0.0)
         u = eta - np.log(phi)
-        found = safe * u - (safe + phi) * np.logaddexp(0.0, u) + _log_rising(phi, safe) - gammaln(safe + 1.0)
+        found = safe * u - (safe + phi) * softplus(u) + _log_rising(phi, safe) - gammaln(safe + 1.0)
         if np.any(safe > MANY):
             apart, at_best = _gaps(np.maximum(safe, 1.0), eta, phi)
             found = np.where(safe > MANY, apart + (at_best - _log_factorial_rest(safe)), found)
@@ -414,8 +414,9 @@ def _log_rising(phi, y):
     found = np.empty(a.shape[0])
     cdef double[::1] out = found
     cdef Py_ssize_t i
-    for i in range(a.shape[0]):
-        out[i] = log_rising(a[i], b[i])
+    with nogil:
+        for i in range(a.shape[0]):
+            out[i] = log_rising(a[i], b[i])
     return found.reshape(shape)
 
 

@@ -7,6 +7,7 @@ with, which knows the data. The families themselves are in `bayesglm.kernel.bina
 
 import numpy as np
 
+from bayesglm.kernel._vector cimport softplus_all
 from libc.math cimport NAN
 
 
@@ -231,6 +232,17 @@ cdef class Family:
     def deviance(self, y, mean, aux, extra=None):
         """Return each row's unit deviance at ``mean``, for the share of it that is explained (D²)."""
         raise NotImplementedError
+
+
+def softplus(x):
+    """Return log(1 + exp(x)) of an array."""
+    cdef const double[::1] a = np.ascontiguousarray(x, dtype=np.float64).reshape(-1)
+    found = np.empty(a.shape[0])
+    cdef double[::1] out = found
+    if a.shape[0]:
+        with nogil:
+            softplus_all(&a[0], &out[0], a.shape[0])
+    return found.reshape(np.shape(x))
 
 
 def whole_quantile(cdf, q, start):
