@@ -83,6 +83,7 @@ ORDER = [
     # inference
     ["bayesglm.inference.route", "bayesglm.inference.general_route"],
     ["bayesglm.inference.whitening"],
+    ["bayesglm.inference.moving"],
     [
         "bayesglm.inference.posterior",
         "bayesglm.inference.general",
@@ -121,6 +122,7 @@ ORDER = [
         "bayesglm.kernel.nuts",
         "bayesglm.kernel.gaussian",
         "bayesglm.kernel.collapsed",
+        "bayesglm.kernel.moving",
         "bayesglm.kernel.autocovariance",
         "bayesglm.kernel.pareto",
     ],
@@ -132,7 +134,7 @@ ORDER = [
         "bayesglm.kernel.positive",
         "bayesglm.kernel.design",
     ],
-    ["bayesglm.kernel.sparse_priors"],
+    ["bayesglm.kernel.sparse_priors", "bayesglm.kernel._steep"],
     ["bayesglm.kernel.horseshoe", "bayesglm.kernel.shrinkage"],
     ["bayesglm.kernel.coefficient_maps"],
     ["bayesglm.kernel.positive_priors", "bayesglm.kernel.ranks", "bayesglm.kernel.hashes"],

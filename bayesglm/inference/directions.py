@@ -81,10 +81,17 @@ class Directions:
         return np.asarray(-(self.loc / self.scale) @ self.basis)
 
     def turned(self, turn: np.ndarray) -> Directions:
-        """Return the directions ``basis @ turn``, where ``turn`` is orthogonal."""
+        """Return the directions ``basis @ turn``, where columns of ``turn`` are orthonormal."""
         return dataclasses.replace(
             self, basis=self.basis @ turn, rows=self.rows @ turn, shift=self.shift @ turn
         )
+
+    def seen(self) -> Directions:
+        """Return the axes of the rows along the basis, without those that no row and no prior of the intercept sees."""
+        rows = np.vstack([self.rows, self.shift])
+        _, values, axes = np.linalg.svd(rows, full_matrices=False)
+        axes = axes[values > LEAST * values.max(initial=0.0)].T
+        return self.turned(axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])]))
 
     def coefficients(self, v: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return coefficients, shape (..., p), of draws ``v``, shape (..., r), with what no row sees from the prior."""
@@ -96,18 +103,20 @@ class Directions:
         return np.asarray(self.loc + self.scale * found)
 
 
-def normal_directions(data: RegressionData, priors: StandardisedPriors) -> Directions | None:
+def normal_directions(
+    data: RegressionData, priors: StandardisedPriors, least: int = MANY
+) -> Directions | None:
     """Return directions to walk along, or None where they do not serve.
 
-    They serve many coefficients, all with normal priors, of rows that are not many more. An intercept with a flat
-    prior is left alone: what the data do not determine is to be told by column.
+    They serve ``least`` coefficients or more, all with normal priors, of rows that are not many more. An intercept
+    with a flat prior is left alone: what the data do not determine is to be told by column.
     """
     design = data.design
     n, p = design.n_rows, design.n_columns
     most = ROWS_A_COLUMN if data.family.n_predictors == 1 else ROWS_A_COLUMN_SEVERAL
     if isinstance(design, SparseDesign):
         most = ROWS_A_COLUMN_SPARSE
-    if p < MANY or n >= most * p:
+    if p < least or n >= most * p:
         return None
     if isinstance(priors.intercept, Flat) or priors.positive.any():
         return None

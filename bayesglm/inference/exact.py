@@ -121,7 +121,7 @@ class ExactPosterior:
 
     def sigma_quantile(self, q: np.ndarray) -> np.ndarray:
         """Return quantiles of sigma, free of Monte Carlo error."""
-        cumulative = cumulate(self._log_density, self._grid, 1024)
+        cumulative = cumulate(self._log_density, self._grid.nodes, 1024)
         return np.exp(cumulative.quantile(q)) * self._sigma_unit
 
     def _rows(self, X: np.ndarray) -> np.ndarray:

@@ -17,17 +17,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import solve_triangular
-from scipy.special import ndtri
 
 from bayesglm.inference.moments import EPS
-from bayesglm.inference.quadrature import Grid, cumulate, integrate
+from bayesglm.inference.quadrature import SCORES, Grid, cumulate, integrate, normal_scores
 from bayesglm.inference.settled import settle, settle_prior
 from bayesglm.inference.sufficient import Summary
 from bayesglm.kernel.gaussian import ScaleTarget
 from bayesglm.kernel.priors import Prior
 
-#: Knots of the map that makes log sigma standard normal: equally spaced standard normal scores.
-SCORES = np.linspace(-6.0, 6.0, 97)
 #: Knots are settled to 1e-3 standard deviations of log sigma (where weights are huge), or better.
 WIDE = 2.0**14
 
@@ -137,7 +134,7 @@ class ConditionalGaussian:
         self.marginal = ScaleTarget(k + 1, summary.weight, summary.rss, data, held, gap, prior.sigma)
         self.grid: Grid = integrate(self.marginal.log_marginal)
         # The spline may be any, so that its rounding is none of the density.
-        knots, slopes = _normal_scores(self.marginal, self.grid)
+        knots, slopes = normal_scores(cumulate(self.marginal.log_marginal, self.grid.nodes, 256))
         self.target = ScaleTarget(
             k + 1,
             float(settle(summary.weight)),
@@ -170,24 +167,6 @@ class ConditionalGaussian:
     def exists(self, power: float) -> bool:
         """Whether sigma has a moment of this order, and with it the coefficients' given flat priors."""
         return self.grid.right + power < -1e-9
-
-
-def _normal_scores(marginal: ScaleTarget, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
-    """Return log sigma at the standard normal scores `SCORES` and its derivative by the score."""
-    cumulative = cumulate(marginal.log_marginal, grid, 256)
-    lower = cumulative.below < 0.5
-    inner = np.where(lower, cumulative.below, cumulative.above)
-    known = inner > 1e-14
-    scores = np.where(lower, 1.0, -1.0)[known] * ndtri(inner[known])
-    knots = np.interp(SCORES, scores, cumulative.nodes[known])
-    # The derivative is phi(t)/p(log sigma); where the tails are cut off the chord serves. A cubic piece is
-    # monotone if its end slopes are at most three times its chord (Fritsch & Carlson 1980).
-    density = np.interp(SCORES, scores, cumulative.density[known])
-    chords = np.diff(knots) / np.diff(SCORES)
-    slopes = np.exp(-0.5 * SCORES**2) / np.sqrt(2.0 * np.pi) / np.maximum(density, 1e-300)
-    least = np.minimum(np.append(chords[0], chords), np.append(chords, chords[-1]))
-    most = np.maximum(np.append(chords[0], chords), np.append(chords, chords[-1]))
-    return knots, np.clip(slopes, least, np.minimum(most, 3.0 * least))
 
 
 def _cosine_sine(upper: np.ndarray, lower: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

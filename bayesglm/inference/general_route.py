@@ -37,6 +37,7 @@ from bayesglm.inference.sampling import (
 from bayesglm.inference.whitening import whitened
 from bayesglm.kernel.coefficient_maps import MappedTarget
 from bayesglm.kernel.family import Family
+from bayesglm.kernel.moving import MovingTarget
 from bayesglm.kernel.priors import LARGEST
 from bayesglm.kernel.target import AffineTarget
 
@@ -209,13 +210,13 @@ class GeneralRoute:
 
     def _to_user(self, found: Run) -> dict[str, np.ndarray]:
         """Map whitened draws to the user's units; intercepts to those at zero."""
-        target = found.target
-        assert isinstance(target, AffineTarget)
-        q = target.unwhiten(found.draws)
-        hyper: dict[str, np.ndarray] = {}
-        if isinstance(target.inner, MappedTarget):
-            hyper = target.inner.hyper(q)
-            q = target.inner.unwhiten(q)
+        target: Any = found.target
+        q, hyper = found.draws, {}
+        while isinstance(target, (AffineTarget, MovingTarget)):
+            q, target = target.unwhiten(q), target.inner
+        if isinstance(target, MappedTarget):
+            hyper = target.hyper(q)
+            q = target.unwhiten(q)
         K, first = self.family.n_predictors, int(self._intercept)
         n_linear = q.shape[-1] - len(self.family.aux)
         linear = q[..., :n_linear].reshape(*q.shape[:2], K, n_linear // K)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import ndtri
 
 #: The grid ends where the density has fallen to exp(-DROP) of its maximum.
 DROP = 42.0
@@ -17,6 +18,8 @@ DROP = 42.0
 SEARCH = np.arange(-60.0, 60.25, 0.25)
 #: The largest number of cells: noise in the log density may keep the rule from settling.
 LARGEST = 1 << 14
+#: Knots of a map that makes a parameter standard normal: equally spaced standard normal scores.
+SCORES = np.linspace(-6.0, 6.0, 97)
 #: Nodes whose share of the integral is below this are left out of later sums.
 NEGLIGIBLE = 1e-18
 
@@ -189,19 +192,19 @@ class Cumulative:
         return points
 
 
-def cumulate(log_density: LogDensity, grid: Grid, size: int) -> Cumulative:
+def cumulate(log_density: LogDensity, nodes: np.ndarray, size: int) -> Cumulative:
     """Integrate a density cell by cell by the Hermite rule, which uses the derivatives as well.
 
     Parameters
     ----------
     log_density : callable
         As in `integrate`.
-    grid : Grid
-        Where it lives.
+    nodes : ndarray
+        Between the first and the last of which it lives.
     size : int
         Number of cells.
     """
-    nodes = np.linspace(grid.nodes[0], grid.nodes[-1], size + 1)
+    nodes = np.linspace(nodes[0], nodes[-1], size + 1)
     values, slopes = log_density(nodes)
     density = np.exp(values - values.max())
     derivative = density * slopes
@@ -212,3 +215,20 @@ def cumulate(log_density: LogDensity, grid: Grid, size: int) -> Cumulative:
     below = np.concatenate([[0.0], np.cumsum(cells)]) / total
     above = np.concatenate([np.cumsum(cells[::-1])[::-1], [0.0]]) / total
     return Cumulative(nodes, below, above, density / total, derivative / total, log_density)
+
+
+def normal_scores(cumulative: Cumulative) -> tuple[np.ndarray, np.ndarray]:
+    """Return the quantiles at the standard normal scores `SCORES`, and their derivatives by the score."""
+    lower = cumulative.below < 0.5
+    inner = np.where(lower, cumulative.below, cumulative.above)
+    known = inner > 1e-14
+    scores = np.where(lower, 1.0, -1.0)[known] * ndtri(inner[known])
+    knots = np.interp(SCORES, scores, cumulative.nodes[known])
+    # The derivative is phi(t) over the density; where the tails are cut off the chord serves. A cubic piece is
+    # monotone if its end slopes are at most three times its chord (Fritsch & Carlson 1980).
+    density = np.interp(SCORES, scores, cumulative.density[known])
+    chords = np.diff(knots) / np.diff(SCORES)
+    slopes = np.exp(-0.5 * SCORES**2) / np.sqrt(2.0 * np.pi) / np.maximum(density, 1e-300)
+    least = np.minimum(np.append(chords[0], chords), np.append(chords, chords[-1]))
+    most = np.maximum(np.append(chords[0], chords), np.append(chords, chords[-1]))
+    return knots, np.clip(slopes, least, np.minimum(most, 3.0 * least))

@@ -91,7 +91,7 @@ class RegressionData:
         return self.y * self.response_unit + self.response_mean
 
     def warn_of_exact_fit(self, mode: np.ndarray, converged: bool) -> None:
-        """Warn of a mode at which a shape, or refuse one at which a precision, is about to grow without bound.
+        """Warn of a mode at which only the resolution of numbers keeps a shape or precision from growing.
 
         Parameters
         ----------
@@ -104,14 +104,14 @@ class RegressionData:
         largest = LARGEST_LOG_SHAPE if converged else 0.5 * LARGEST_LOG_SHAPE
         for name, value in zip(names, mode[len(mode) - len(names) :], strict=True):
             if name in ("shape", "precision") and value > largest:
-                text = (
-                    f"{name}: y is fitted to rounding error, as where it is constant or there is one row, and "
-                    f"nothing keeps the {name} from growing without bound; give it a prior that does, such as "
-                    "Exponential(1)."
-                )
-                if name == "precision":  # its curvature has no digits left there
-                    raise ValueError(text)
-                warnings.warn(text, ConvergenceWarning, stacklevel=stack_level())
+                warnings.warn(self.exact_fit(name), ConvergenceWarning, stacklevel=stack_level())
+
+    def exact_fit(self, name: str) -> str:
+        """Say that nothing but the resolution of numbers bounds a shape or precision."""
+        return (
+            f"{name}: y is fitted to rounding error, as where it is constant or rows are repeated, and nothing keeps "
+            f"the {name} from growing without bound; give it a prior that does, such as Exponential(1)."
+        )
 
 
 def regression_data(

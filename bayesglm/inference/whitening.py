@@ -9,11 +9,12 @@ import numpy as np
 from scipy.linalg import eigvalsh
 
 from bayesglm.inference.curvature import Curvature
-from bayesglm.inference.directions import Directions, normal_directions, turned_fit
+from bayesglm.inference.directions import MANY, Directions, normal_directions, turned_fit
 from bayesglm.inference.laplace import LaplaceFit, fit_laplace
 from bayesglm.inference.modes import highest_and_others
+from bayesglm.inference.moving import EndlessError, moving_target
 from bayesglm.inference.prior_set import PriorSet, StandardisedPriors
-from bayesglm.inference.regression_data import RegressionData
+from bayesglm.inference.regression_data import LARGEST_LOG_SHAPE, RegressionData
 from bayesglm.kernel.coefficient_maps import CoefMap, MappedTarget, PositiveMap, TailMap
 from bayesglm.kernel.continuous import StudentT as StudentTNoise
 from bayesglm.kernel.priors import Cauchy, Flat, JointPrior, Normal, Prior, StudentT
@@ -23,6 +24,9 @@ from bayesglm.kernel.target import AffineTarget
 
 #: A guess at the posterior standard deviation of the logarithms of scales that a prior learns.
 WIDTH_OF_HYPER = 0.5
+#: With fewer rows than this many times the coefficients, or than so many, the map follows the noise's scale. (With
+#: more of them, Student's t noise has modes that it does not follow.)
+ROWS, LEAST_ROWS, ROWS_SEVERAL_MODES = 3.0, 12, 2.0
 #: Share of its curvature at the start that the likelihood keeps at a mode, if there is one.
 VANISHED = 1e-7
 #: Degrees of freedom below which a t prior's tail is mapped: where the data do not speak, chains have to walk it.
@@ -87,6 +91,9 @@ def whitened(data: RegressionData, priors: PriorSet) -> Whitened:
     standardised = priors.standardised(data)
     if standardised.sparse is not None:
         return Whitened(_hierarchical(data, priors, standardised))
+    moving = _moving(data, standardised)
+    if moving is not None:
+        return moving
     directions = normal_directions(data, standardised)
     if directions is None:
         target, fit, others = _at_mode(data, standardised, _within(standardised, data.design.n_columns))
@@ -106,13 +113,50 @@ def whitened(data: RegressionData, priors: PriorSet) -> Whitened:
     return Whitened(AffineTarget(target, fit.mode, fit.factor), fit, others, directions)
 
 
-def _at_mode(
+def _moving(data: RegressionData, priors: StandardisedPriors) -> Whitened | None:
+    """Return the target in a map that follows the noise's scale, if rows are few and no coefficient's prior is flat."""
+    p, aux = data.design.n_columns, data.family.aux
+    k = p + data.intercept
+    few = ROWS_SEVERAL_MODES * k if isinstance(data.family, StudentTNoise) else max(ROWS * k, LEAST_ROWS)
+    if not aux or data.family.n_predictors > 1 or data.n_rows >= few:
+        return None
+    if any(isinstance(prior, Flat) for prior in (*priors.coef, priors.intercept)):
+        return None
+    directions = normal_directions(data, priors, least=1 if data.n_rows < p else MANY)
+    coef = _within(priors, p)
+    if directions is not None:
+        directions = directions.seen()
+        data, priors, coef = directions.data(data), directions.priors(priors), directions.at_zero()
+    target, start = _target_and_start(data, priors, coef)
+    pivot, scale = target.dim - len(aux), aux[0]
+    try:
+        found = moving_target(target, Curvature(target, priors), start, pivot)
+    except EndlessError:
+        raise ValueError(
+            f"{scale}: its posterior does not fall off and is improper; give it a proper prior, such as HalfNormal(1)."
+        ) from None
+    if found is None:
+        return None
+    middle = found.inner.unwhiten(found.unwhiten(np.zeros(found.dim)))
+    if (
+        isinstance(priors.aux[scale], Flat)
+        and scale in ("shape", "precision")
+        and middle[pivot] > LARGEST_LOG_SHAPE
+    ):
+        raise ValueError(data.exact_fit(scale))
+    data.warn_of_exact_fit(middle, True)
+    return Whitened(AffineTarget(found, np.zeros(found.dim), np.eye(found.dim)), directions=directions)
+
+
+def _target_and_start(
     data: RegressionData, priors: StandardisedPriors, coef: np.ndarray
-) -> tuple[RegressionTarget | MappedTarget, LaplaceFit, tuple[LaplaceFit, ...]]:
-    """Return the target, the approximation at its mode, and further modes; the climb starts at ``coef``."""
-    p, K, first = data.design.n_columns, data.family.n_predictors, int(data.intercept)
+) -> tuple[RegressionTarget | MappedTarget, np.ndarray]:
+    """Return the target in coordinates in which priors have neither bounds nor heavy tails, and where to begin."""
+    p, first = data.design.n_columns, int(data.intercept)
     coef_map = _elementwise_map(data, priors)
-    plain = _regression(data, priors, _joint(priors, K, p) if coef_map is None else None)
+    plain = _regression(
+        data, priors, _joint(priors, data.family.n_predictors, p) if coef_map is None else None
+    )
     start = _start(data, plain, coef)
     target: RegressionTarget | MappedTarget = plain
     if coef_map is not None:
@@ -124,6 +168,15 @@ def _at_mode(
             "The likelihood is no number where all coefficients are zero: y, offset or exposure are too large or too "
             "far from each other; check their units, and fit an intercept."
         )
+    return target, start
+
+
+def _at_mode(
+    data: RegressionData, priors: StandardisedPriors, coef: np.ndarray
+) -> tuple[RegressionTarget | MappedTarget, LaplaceFit, tuple[LaplaceFit, ...]]:
+    """Return the target, the approximation at its mode, and further modes; the climb starts at ``coef``."""
+    p, K, first = data.design.n_columns, data.family.n_predictors, int(data.intercept)
+    target, start = _target_and_start(data, priors, coef)
     curvature = Curvature(target, priors)
     fit, others = highest_and_others(data, target, curvature, fit_laplace(target, start, curvature))
     data.warn_of_exact_fit(fit.mode, fit.converged)
@@ -131,7 +184,7 @@ def _at_mode(
         if fit.flat.shape[1]:
             raise UndeterminedError(_undetermined(fit, p, K, first))
         # Where classes are separated the likelihood rises for ever, and its curvature goes to nothing on the way.
-        n = plain.n_linear
+        n = K * (p + first)
         before, after = curvature(start)[:n, :n], fit.curvature[:n, :n]
         # (With Student's t the climb may just be slow: where lines through two groups of rows are nearly as good.)
         lost = not fit.converged and not isinstance(data.family, StudentTNoise)

@@ -24,8 +24,8 @@ cdef class RealFamily(Family):
         self.total_weight = len(y) if weight is None else np.sum(weight)
         self.with_errors = extra is not None
         # Where all rows are fitted exactly the likelihood would grow without bound as the noise goes to 0: numbers of
-        # this size are not known better than to a few units of their last digit.
-        resolution = 4.0 * np.finfo(np.float64).eps * (np.max(np.abs(y)) or 1.0)
+        # this size are not known better than to some units of their last digit, nor are linear predictors.
+        resolution = 64.0 * np.finfo(np.float64).eps * (np.max(np.abs(y)) or 1.0)
         self.floor = self.total_weight * resolution * resolution
 
     def check_response(self, y, extra=None):

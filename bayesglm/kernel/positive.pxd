@@ -4,7 +4,7 @@ from bayesglm.kernel.family cimport Family
 
 
 cdef class PositiveFamily(Family):
-    cdef double total_weight, constant, logs
+    cdef double total_weight, constant, logs, floor
 
 
 cdef class Gamma(PositiveFamily):

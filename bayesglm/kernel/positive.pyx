@@ -3,6 +3,7 @@
 import numpy as np
 
 from bayesglm.kernel._special cimport squared_trigamma, stirling, stirling_slope
+from bayesglm.kernel._steep cimport STEEP, steep_beta, steep_gamma
 from bayesglm.kernel._vector cimport gamma_rows
 from bayesglm.kernel.family cimport Rows
 from libc.math cimport exp, log, log1p
@@ -13,6 +14,9 @@ from bayesglm.kernel.positive_priors import InverseGamma
 cdef double LOG_2PI = 1.8378770664093453
 #: Beta distributions both of whose shapes are larger are all but normal, and doubles cannot tell them by other means.
 NARROW = 1e11
+#: Where all rows are fitted exactly the likelihood may grow without bound as the noise goes to 0: neither numbers nor
+#: their linear predictors are told apart when they are as near as this, relative to their size.
+RESOLUTION = 1e-12
 
 
 cdef class PositiveFamily(Family):
@@ -25,6 +29,7 @@ cdef class PositiveFamily(Family):
         self.total_weight = len(y) if weight is None else np.sum(weight)
         logs = np.log(y)
         self.logs = np.sum(logs if weight is None else weight * logs)
+        self.floor = self.total_weight * RESOLUTION * RESOLUTION
 
     def check_response(self, y, extra=None):
         """Raise ValueError unless y holds positive numbers."""
@@ -70,7 +75,10 @@ cdef class Gamma(PositiveFamily):
     cdef double loglik(self, const Rows* rows, const double* eta, const double* aux, double* score,
                        double* d_aux) noexcept nogil:
         cdef Py_ssize_t i
-        cdef double total = gamma_rows(rows.n, rows.y, rows.weight, eta, score)
+        cdef double total
+        if aux[0] > STEEP:
+            return steep_gamma(rows, eta, aux[0], score, d_aux)
+        total = gamma_rows(rows.n, rows.y, rows.weight, eta, score)
         if score != NULL:
             for i in range(rows.n):
                 score[i] *= aux[0]
@@ -78,6 +86,8 @@ cdef class Gamma(PositiveFamily):
         return -aux[0] * total
 
     cdef double value(self, const Rows* rows, const double* eta, const double* aux) noexcept nogil:
+        if aux[0] > STEEP:
+            return steep_gamma(rows, eta, aux[0], NULL, NULL)
         return -aux[0] * gamma_rows(rows.n, rows.y, rows.weight, eta, NULL)
 
     cdef void curvature(self, const Rows* rows, const double* eta, const double* aux, double* out) noexcept nogil:
@@ -87,6 +97,9 @@ cdef class Gamma(PositiveFamily):
 
     cdef double shared(self, const double* aux, double* d_aux) noexcept nogil:
         cdef double shape = aux[0]
+        if shape > STEEP:
+            d_aux[0] += self.total_weight * stirling_slope(shape) - 0.5 * self.floor
+            return self.total_weight * stirling(shape) - self.logs - 0.5 * self.floor * shape
         d_aux[0] += self.total_weight * (stirling_slope(shape) + 1.0) + self.logs
         return self.total_weight * (stirling(shape) + shape) + (shape - 1.0) * self.logs
 
@@ -159,6 +172,8 @@ cdef class InverseGaussian(PositiveFamily):
     def _attach(self, y, weight, extra):
         super()._attach(y, weight, extra)
         self.constant = -1.5 * self.logs - 0.5 * self.total_weight * np.log(2.0 * np.pi)
+        # A row's relative variance is its mean over the shape.
+        self.floor = RESOLUTION * RESOLUTION * np.sum((1.0 if weight is None else weight) / y)
 
     cdef double loglik(self, const Rows* rows, const double* eta, const double* aux, double* score,
                        double* d_aux) noexcept nogil:
@@ -184,8 +199,8 @@ cdef class InverseGaussian(PositiveFamily):
             out[i] = aux[0] * exp(-eta[i]) * (rows.weight[i] if rows.weight != NULL else 1.0)
 
     cdef double shared(self, const double* aux, double* d_aux) noexcept nogil:
-        d_aux[0] += 0.5 * self.total_weight / aux[0]
-        return self.constant + 0.5 * self.total_weight * log(aux[0])
+        d_aux[0] += 0.5 * self.total_weight / aux[0] - 0.5 * self.floor
+        return self.constant + 0.5 * self.total_weight * log(aux[0]) - 0.5 * self.floor * aux[0]
 
     def start(self, y, *, weight=None, extra=None, offset=None):
         """Return the log of the mean, and the shape by moments."""
@@ -291,6 +306,8 @@ cdef class Beta(PositiveFamily):
                        double* d_aux) noexcept nogil:
         cdef Py_ssize_t i
         cdef double total = 0.0, small, mean, rest, a, b, up, down, w, psi_a, psi_b, phi = aux[0]
+        if phi > STEEP:
+            return steep_beta(rows, eta, phi, score, d_aux)
         for i in range(rows.n):
             w = rows.weight[i] if rows.weight != NULL else 1.0
             # Both shares from exp(-|eta|), so that the smaller one keeps its digits.
@@ -322,6 +339,9 @@ cdef class Beta(PositiveFamily):
                 out[i] *= rows.weight[i]
 
     cdef double shared(self, const double* aux, double* d_aux) noexcept nogil:
+        if aux[0] > STEEP:
+            d_aux[0] -= self.total_weight * stirling_slope(aux[0]) + 0.5 * self.floor
+            return -self.total_weight * stirling(aux[0]) - 0.5 * self.floor * aux[0]
         d_aux[0] += self.total_weight * psi(aux[0])
         return self.total_weight * gammaln(aux[0])
 
