@@ -19,7 +19,15 @@ from bayesglm.crps import component_crps
 from bayesglm.family_quantiles import mixture_quantile
 from bayesglm.kernel.continuous import Gaussian
 from bayesglm.kernel.family import Family
-from bayesglm.prediction import Blocks, as_levels, check_kind, choose_draws, dense_blocks
+from bayesglm.prediction import (
+    Blocks,
+    as_levels,
+    check_kind,
+    choose_draws,
+    dense_blocks,
+    refuse_large,
+    refuse_overflow,
+)
 
 #: Counts up to this one are summed one by one for a score, until so much of the distribution is left.
 _MOST_COUNTS, _LEFT = 256, 1e-10
@@ -57,15 +65,11 @@ class FamilySource:
     def linear_predictors(self, X: np.ndarray, offset: np.ndarray | None) -> np.ndarray:
         """Return linear predictors of rows X (m, p), shape (m, S) or (m, S, K)."""
         shape = self.coef.shape[:-1]
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):  # who asks looks at what comes out
             eta = (X @ self.coef.reshape(int(np.prod(shape)), X.shape[1]).T).reshape(len(X), *shape)
-        if not np.isfinite(eta).all():
-            raise ValueError(
-                "X holds numbers so large that linear predictors overflow; divide them by a constant."
-            )
-        eta += self.intercept
-        if offset is not None:
-            eta += offset.reshape(-1, *(1,) * (eta.ndim - 1))
+            eta += self.intercept
+            if offset is not None:
+                eta += offset.reshape(-1, *(1,) * (eta.ndim - 1))
         return eta
 
 
@@ -80,7 +84,7 @@ class Block(NamedTuple):
 def blocks(
     source: FamilySource, X: Any, offset: np.ndarray | None, extra: np.ndarray | None
 ) -> Iterator[Block]:
-    """Yield the rows of X that hold no NaN, block by block, with their linear predictors."""
+    """Yield the rows of X that hold no NaN, block by block, with their linear predictors, none of which overflows."""
     width = source.n_draws * source.family.n_predictors
     for start, block in dense_blocks(X, max(width, X.shape[1])):
         here = slice(start, start + len(block))
@@ -91,7 +95,9 @@ def blocks(
         if kept.size:
             own = None if offset is None else offset[here][kept]
             column = None if extra is None else extra[here][kept, np.newaxis]
-            yield Block(start + kept, source.linear_predictors(block[kept], own), column)
+            eta = source.linear_predictors(block[kept], own)
+            refuse_large(start + kept, eta)
+            yield Block(start + kept, eta, column)
 
 
 def moments(
@@ -115,13 +121,34 @@ def moments(
     family, mean, sd = source.family, np.full(X.shape[0], np.nan), np.full(X.shape[0], np.nan)
     for rows, eta, own in blocks(source, X, offset, extra):
         means = family.mean(eta, source.aux, own)
-        mean[rows] = means.mean(axis=1)
-        with np.errstate(over="ignore", invalid="ignore"):
-            variance = np.where(np.isinf(mean[rows]), np.inf, means.var(axis=1))
+        mean[rows] = _mean(means, rows)
+        sd[rows] = spread = _root_mean_square(means - mean[rows, np.newaxis])
         if kind == "response":
-            variance = variance + np.asarray(family.variance(eta, source.aux, own)).mean(axis=1)
-        sd[rows] = np.sqrt(variance)
+            with np.errstate(over="ignore"):
+                own_sd = np.sqrt(np.asarray(family.variance(eta, source.aux, own)))
+            sd[rows] = np.hypot(spread, _root_mean_square(own_sd))
+            if family.link != "identity":  # where noise may have no variance, whatever the linear predictor
+                refuse_overflow(np.isinf(sd[rows]), rows)
     return mean, sd
+
+
+def _mean(means: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return the mean over draws (m,) of means (m, S) of the rows numbered; refuse a row of which it overflows."""
+    with np.errstate(over="ignore"):
+        found = np.asarray(means.mean(axis=1))
+    refuse_overflow(np.isinf(found), rows)
+    return found
+
+
+def _root_mean_square(values: np.ndarray) -> np.ndarray:
+    """Return the root mean square (m,) over draws of values (m, S) whose squares may be no doubles."""
+    largest = np.maximum(values.max(axis=1), -values.min(axis=1))
+    unit = np.where(
+        (largest > 1e100) & np.isfinite(largest) | (largest < 1e-100) & (largest > 0.0), largest, 1.0
+    )
+    scaled = values / unit[:, np.newaxis] if np.any(unit != 1.0) else values
+    scaled = scaled * scaled
+    return np.asarray(unit * np.sqrt(scaled.mean(axis=1)))
 
 
 def quantiles(
@@ -135,7 +162,7 @@ def quantiles(
     """Return quantiles of every row, shape (n, n_q), or (n,) for a single number q.
 
     Of a new observation: the smallest y at which the mixture's distribution function reaches q; of the mean given the
-    parameters: those of its draws, interpolated as by `numpy.quantile`.
+    parameters: those of its draws, interpolated as by `numpy.quantile`. A row of which a quantile overflows is refused.
     """
     check_kind(kind)
     levels = as_levels(q)
@@ -143,10 +170,14 @@ def quantiles(
     found = np.full((X.shape[0], flat.size), np.nan)
     for rows, eta, own in blocks(source, X, offset, extra):
         if kind == "mean":
-            found[rows] = np.quantile(source.family.mean(eta, source.aux, own), flat, axis=1).T
+            with np.errstate(invalid="ignore"):
+                found[rows] = np.quantile(source.family.mean(eta, source.aux, own), flat, axis=1).T
+            refuse_overflow(~np.isfinite(found[rows]).all(axis=1), rows)
         else:
             for j, level in enumerate(flat):
                 found[rows, j] = mixture_quantile(source.family, level, eta, source.aux, own)
+                if 0.0 < level < 1.0:
+                    refuse_overflow(np.isinf(found[rows, j]), rows)
     return found[:, 0] if levels.ndim == 0 else found
 
 
@@ -172,7 +203,10 @@ def log_density(
     offset: np.ndarray | None = None,
     extra: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Return the log predictive density, or probability, of an observation at every row, shape (n,)."""
+    """Return the log predictive density, or probability, of an observation at every row, shape (n,).
+
+    It is minus infinity where it is so small that it is no double.
+    """
     found = np.full(X.shape[0], np.nan)
     for rows, terms in log_likelihoods(source, X, y, offset, extra):
         top = terms.max(axis=1, keepdims=True, initial=-np.inf)
@@ -204,8 +238,9 @@ def crps(
             continue
         rows, eta, own = rows[seen], eta[seen], None if own is None else own[seen]
         observed = y[rows]
+        mean = _mean(family.mean(eta, source.aux, own), rows)  # where it overflows, so does the score
         if hasattr(family, "probabilities"):
-            found[rows] = (family.mean(eta, source.aux, own).mean(axis=1) - observed) ** 2
+            found[rows] = (mean - observed) ** 2
         elif isinstance(family, Gaussian):
             equal = np.full(source.n_draws, 1.0 / source.n_draws)
             widths = np.sqrt(np.broadcast_to(family.variance(eta, source.aux, own), eta.shape))

@@ -54,10 +54,14 @@ def mixture_quantile(
     with np.errstate(over="ignore", invalid="ignore"):
         each = np.asarray(family.quantile(level, some, few_aux, extra))
     low, high = each.min(axis=1), each.max(axis=1)
-    result = high.copy()
-    # Components whose quantiles have overflown leave nothing to search.
+    result = np.empty(len(eta))
     positive = not family.discrete and bool(np.all(family.quantile(0.0, some, few_aux, extra) == 0.0))
-    rows = np.flatnonzero(np.isfinite(low) & np.isfinite(high) & ((not positive) | (low > 0.0)))
+    found = np.isfinite(low) & np.isfinite(high) & ((not positive) | (low > 0.0))
+    rows, rest = np.flatnonzero(found), np.flatnonzero(~found)
+    if rest.size:
+        # Between quantiles that under- or overflow there is no slope to follow.
+        own = None if extra is None else extra[rest]
+        result[rest] = _by_halves(family, level, eta[rest], aux, own, positive or family.discrete)
     if rows.size:
         own = None if extra is None else extra[rows]
         # Positive numbers are looked for by their logarithms, however close to zero they are.
@@ -136,3 +140,29 @@ def _root(
                 eta = eta[kept]
                 extra = None if extra is None else extra[kept]
     return result, slopes
+
+
+def _by_halves(
+    family: Family,
+    level: float,
+    eta: np.ndarray,
+    aux: Mapping[str, np.ndarray],
+    extra: np.ndarray | None,
+    positive: bool,
+) -> np.ndarray:
+    """Return the smallest double at which the mixture reaches ``level``, infinite where none does, by 64 halvings.
+
+    Doubles are halved by their order, in which each has a whole number: its bits, less the sign.
+    """
+    infinite = np.float64(np.inf).view(np.int64)
+    high = np.full(len(eta), infinite)
+    low = np.full(len(eta), np.int64(-1) if positive else -infinite)
+    with np.errstate(all="ignore"):
+        for _ in range(64):
+            middle = (low >> 1) + (high >> 1) + (low & high & 1)
+            y = np.copysign(np.abs(middle).view(np.float64), middle)
+            reached = np.asarray(family.cdf(y[:, np.newaxis], eta, aux, extra)).mean(axis=1) >= level
+            high, low = np.where(reached, middle, high), np.where(reached, low, middle)
+    # Below the smallest double a continuous distribution has no value of its own.
+    high = np.where((high == 1) & positive, 0, high)
+    return np.copysign(np.abs(high).view(np.float64), high)

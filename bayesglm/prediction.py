@@ -25,6 +25,8 @@ from bayesglm.validation import is_complex
 _BUDGET = 4 * 2**20
 _LIVE_ARRAYS = 8
 _MANY_ROWS = 10_000
+#: What reaches this size is refused: sums over draws would overflow.
+LARGEST_PREDICTION = 1e300
 
 
 #: Row numbers (m,) and numbers by row and draw (m, S), block by block.
@@ -136,7 +138,12 @@ def moments(source: MixtureSource, X: np.ndarray, kind: str = "response") -> tup
         with one_blas_thread() if X.shape[0] > _MANY_ROWS else nullcontext():
             for start, block in dense_blocks(X, X.shape[1]):
                 here = slice(start, start + len(block))
-                mean[here], sd[here] = source.moments(block)
+                with np.errstate(over="ignore", invalid="ignore"):
+                    mean[here], sd[here] = source.moments(block)
+                # An sd may be infinite where there is none.
+                bad = ~(np.abs(mean[here]) < LARGEST_PREDICTION) | np.isnan(sd[here])
+                if bad.any():
+                    refuse_overflow(bad & np.isfinite(block).all(axis=1), start)
         return mean, sd
     for rows, weights, means, sds in blocks(source, X, kind):
         mean[rows] = means @ weights
@@ -169,7 +176,7 @@ def quantiles(source: MixtureSource, X: np.ndarray, q: ArrayLike, kind: str = "r
     Raises
     ------
     ValueError
-        If q is outside [0, 1], or kind is unknown.
+        If q is outside [0, 1], or kind is unknown, or a row is so far out that components overflow.
     """
     levels = as_levels(q)
     flat_levels = np.atleast_1d(levels)
@@ -220,7 +227,8 @@ def log_density(source: MixtureSource, X: np.ndarray, y: np.ndarray) -> np.ndarr
     Returns
     -------
     ndarray of shape (n,)
-        Natural logarithms; finite however far y lies in the tails. NaN for a row where X or y holds a NaN.
+        Natural logarithms, finite however far y lies in the tails, up to where they themselves are no doubles (1e154
+        standard deviations away): there they are minus infinity. NaN for a row where X or y holds a NaN.
 
     Raises
     ------
@@ -305,7 +313,7 @@ def draw(
     Raises
     ------
     ValueError
-        If draws is not a positive whole number, or kind is unknown.
+        If draws is not a positive whole number, or kind is unknown, or a row is so far out that lines overflow.
     """
     check_kind(kind)
     generator = np.random.default_rng() if rng is None else rng
@@ -324,8 +332,10 @@ def draw(
             chunk: Any = X[start : start + rows_at_once]
             rows = np.asarray(chunk.toarray() if sparse.issparse(chunk) else chunk, dtype=float)
             usable = np.isfinite(rows).all(axis=1)
-            means = coef_chosen @ np.where(usable[:, np.newaxis], rows, 0.0).T
+            with np.errstate(over="ignore", invalid="ignore"):
+                means = coef_chosen @ np.where(usable[:, np.newaxis], rows, 0.0).T
             means += constant[chosen, np.newaxis]
+            refuse_large(start + np.arange(len(rows)), means.T)
             means[:, ~usable] = np.nan
             block = result[first : first + chosen.size, start : start + len(rows)]
             if kind == "response":
@@ -376,7 +386,30 @@ def blocks(
     for start, block in dense_blocks(X, max(source.n_components, X.shape[1])):
         usable = np.flatnonzero(np.isfinite(block).all(axis=1))
         if usable.size:
-            yield start + usable, *source.components(block[usable], kind)
+            with np.errstate(over="ignore", invalid="ignore"):
+                weights, means, sds = source.components(block[usable], kind)
+            refuse_large(start + usable, means)
+            refuse_large(start + usable, sds)
+            yield start + usable, weights, means, sds
+
+
+def refuse_large(rows: np.ndarray, values: np.ndarray) -> None:
+    """Refuse rows (m,) of which a value, of shape (m, ...) or (1, ...), is NaN or so large that sums overflow."""
+    if values.max(initial=0.0) < LARGEST_PREDICTION and values.min(initial=0.0) > -LARGEST_PREDICTION:
+        return
+    bad = ~(np.abs(values) < LARGEST_PREDICTION).reshape(len(values), -1).all(axis=1)
+    refuse_overflow(np.broadcast_to(bad, len(rows)), rows)
+
+
+def refuse_overflow(bad: np.ndarray, rows: np.ndarray | int = 0) -> None:
+    """Refuse the first of the rows (m,), or of those from a number on, that is marked."""
+    if bad.any():
+        first = int(np.argmax(bad))
+        row = int(rows[first]) if isinstance(rows, np.ndarray) else rows + first
+        raise ValueError(
+            f"row {row} of X holds numbers so large that what is predicted of it overflows: correct the row, or leave "
+            "it out."
+        )
 
 
 def dense_blocks(X: Any, widest: int) -> Iterator[tuple[int, np.ndarray]]:

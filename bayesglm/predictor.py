@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
@@ -229,11 +230,17 @@ class PosteriorPredictor(RegressorMixin):
         """Return the posterior mean of the regression line, shape (n,) or (n, k)."""
         level = getattr(self, "_level", None)
         if level is None:
-            return np.asarray(rows @ self.coef_.T + self.intercept_)
-        line = np.empty((rows.shape[0], *self.coef_.shape[:-1]))
-        for start, block in prediction.dense_blocks(rows, rows.shape[1]):
-            line[start : start + len(block)] = (block - self._x_mean) @ self.coef_.T
-        line += level
+            line = np.asarray(rows @ self.coef_.T + self.intercept_)
+        else:
+            line = np.empty((rows.shape[0], *self.coef_.shape[:-1]))
+            for start, block in prediction.dense_blocks(rows, rows.shape[1]):
+                line[start : start + len(block)] = (block - self._x_mean) @ self.coef_.T
+            line += level
+        if not _all_finite(line):
+            bad = ~np.isfinite(line.reshape(len(line), -1)).all(axis=1)
+            for start, block in prediction.dense_blocks(rows, rows.shape[1]):
+                here = slice(start, start + len(block))
+                prediction.refuse_overflow(bad[here] & np.isfinite(block).all(axis=1), start)
         return line
 
     def _each(self, compute: Any) -> np.ndarray:
@@ -248,6 +255,14 @@ class PosteriorPredictor(RegressorMixin):
     def _rows_and_response(self, X: Any, y: Any) -> tuple[Any, np.ndarray]:
         """Return design matrix and responses (n, k) of X, the latter from the formula if y is None."""
         return read_rows_and_response(self, X, y)
+
+
+def _all_finite(values: np.ndarray) -> bool:
+    """Whether all are finite; False as well if their sum overflows. A few numbers are looked at in 0.2 µs."""
+    if values.size < 32:
+        return all(map(math.isfinite, values.ravel().tolist()))
+    with np.errstate(over="ignore", invalid="ignore"):
+        return math.isfinite(values.sum())
 
 
 def source_of(part: Posterior) -> MixtureSource:

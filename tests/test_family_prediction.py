@@ -183,14 +183,19 @@ def test_quantiles_close_to_zero_keep_their_digits():
         np.testing.assert_allclose(found, true, rtol=1e-8)
 
 
-def test_what_overflows_is_infinite():
+def test_rows_of_which_something_overflows_are_refused():
     source = FamilySource(Poisson(), np.ones((S, 1)), INTERCEPT, {})
-    rows = np.array([[800.0], [1.0]])
-    mean, sd = family_prediction.moments(source, rows)
-    assert np.isinf(mean[0])
-    assert np.isinf(sd[0])
-    assert family_prediction.quantiles(source, rows, 0.5)[0] == np.inf
-    assert np.isfinite([mean[1], sd[1]]).all()
+    rows = np.array([[1.0], [800.0]])
+    for call in (
+        lambda: family_prediction.moments(source, rows),
+        lambda: family_prediction.quantiles(source, rows, 0.5),
+        lambda: family_prediction.quantiles(source, rows, 0.5, "mean"),
+        lambda: family_prediction.crps(source, rows, np.ones(2)),
+    ):
+        with pytest.raises(ValueError, match=r"^row 1 of X holds numbers so large"):
+            call()
+    # A draw or a probability is what it is, and the least probability is 0.
+    assert family_prediction.log_density(source, rows, np.ones(2))[1] == -np.inf
 
 
 @EVERY

@@ -126,7 +126,7 @@ REFUSED = {
     "predictors that overflow": (
         lambda: glm("gaussian").predict(np.full((1, 3), 1.5e308)),
         ValueError,
-        r"so large that linear predictors overflow",
+        r"so large that what is predicted of it overflows",
     ),
     "score outside of the support": (
         lambda: glm("beta", y=np.full(60, 0.5)).score(X, np.full(60, 2.0)),

@@ -10,6 +10,9 @@ from bayesglm.inference.gaussian import ConditionalGaussian
 from bayesglm.inference.quadrature import cumulate
 from bayesglm.inference.sufficient import Summary
 
+#: Numbers whose squares, and sums of many of them, are doubles.
+LARGEST_SQUARED = 1e140
+
 
 class ExactPosterior:
     """The posterior of a Gaussian model with Gaussian priors, on the user's scale.
@@ -96,20 +99,30 @@ class ExactPosterior:
 
     def components(self, X: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return weights (K,), means (m, K) and sds (m, K) of the rows' predictive distributions."""
-        means, variance = self._mixture(self._rows(X))
-        means *= self._y_unit
+        rows, unit = _within_squares(self._rows(X))
+        means, variance = self._mixture(rows)
+        means *= self._y_unit * unit
         means += self._y_shift
         if kind == "response":
-            variance += self._noise_sds**2
+            variance += (self._noise_sds / unit) ** 2
         sds = np.sqrt(variance, out=variance)
-        sds *= self._y_unit
+        sds *= self._y_unit * unit
         return self._weights, means, sds
 
     def moments(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean and standard deviation of a new observation for every row of X, shape (m, p)."""
-        rows = self._rows(X)
-        mean = (rows @ self._mean_z) * self._y_unit + self._y_shift
-        return mean, np.hypot(self._sd(rows), self._noise_sd) * self._y_unit
+        """Return mean and standard deviation of a new observation for every row of X, shape (m, p).
+
+        What overflows is NaN; an infinite standard deviation is one that does not exist.
+        """
+        rows, unit = _within_squares(self._rows(X))
+        mean, sd = rows @ self._mean_z, self._sd(rows)
+        if isinstance(unit, float):
+            return mean * self._y_unit + self._y_shift, np.hypot(sd, self._noise_sd) * self._y_unit
+        unit = unit[:, 0]
+        exists = np.isfinite(sd) & np.isfinite(self._noise_sd)
+        found = np.hypot(sd, self._noise_sd / unit) * (self._y_unit * unit)
+        found[exists & np.isinf(found)] = np.nan
+        return mean * (self._y_unit * unit) + self._y_shift, found
 
     def parameter_components(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the mixtures of (Intercept, coef) as weights (K,), means (k, K), sds (k, K)."""
@@ -153,3 +166,13 @@ class ExactPosterior:
             touched = np.abs(rows[:, self._endless]).max(axis=1) > 1e-12 * np.abs(rows).max(axis=1)
             variance = np.where(touched, np.inf, variance)
         return np.sqrt(np.maximum(variance, 0.0))
+
+
+def _within_squares(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | float]:
+    """Return rows whose squares are doubles, and what they are to be multiplied by: 1.0, or numbers (m, 1)."""
+    if rows.max(initial=0.0) <= LARGEST_SQUARED and rows.min(initial=0.0) >= -LARGEST_SQUARED:
+        return rows, 1.0
+    largest = np.abs(rows).max(axis=1, keepdims=True, initial=0.0)
+    beyond = (largest > LARGEST_SQUARED) & np.isfinite(largest)
+    unit = np.where(beyond, np.exp2(np.floor(np.log2(np.where(beyond, largest, 1.0)))), 1.0)
+    return rows / unit, unit

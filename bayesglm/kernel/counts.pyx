@@ -179,7 +179,8 @@ cdef class Poisson(CountFamily):
         valid = (y >= 0.0) & np.isfinite(y)
         safe = np.where(valid, y, 0.0)
         mean = self.inverse_link(eta)
-        found = safe * eta - mean - gammaln(safe + 1.0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = np.where(mean < np.inf, safe * eta - mean - gammaln(safe + 1.0), -np.inf)
         if np.any(safe > MANY):
             gap = eta - np.log(np.maximum(safe, 1.0))
             with np.errstate(over="ignore"):
@@ -351,7 +352,7 @@ cdef class NegativeBinomial(CountFamily):
         # Of so many the Poisson part of the variance is nothing, and they are gamma distributed as their means are.
         smooth = (k > 1e10) & (phi < 1e-6 * k) | np.isnan(found)
         if np.any(smooth):
-            with np.errstate(over="ignore"):
+            with np.errstate(over="ignore", invalid="ignore"):
                 found = np.where(smooth, gammainc(phi, np.maximum(k + 0.5, 0.0) * np.exp(np.log(phi) - eta)), found)
         return np.where(k >= 0.0, found, 0.0)
 

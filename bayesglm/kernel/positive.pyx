@@ -129,12 +129,20 @@ cdef class Gamma(PositiveFamily):
     def cdf(self, y, eta, aux, extra=None):
         """Return the probability of a value up to y."""
         from scipy.special import gammainc
-        return gammainc(aux["shape"], np.maximum(y, 0.0) * aux["shape"] / self.inverse_link(eta))
+        y, mean = np.maximum(y, 0.0), self.inverse_link(eta)
+        if np.all((mean > 0.0) & (mean < np.inf)):
+            return gammainc(aux["shape"], y * aux["shape"] / mean)
+        with np.errstate(divide="ignore", over="ignore"):
+            return gammainc(aux["shape"], np.exp(np.log(y) + np.log(aux["shape"]) - eta))
 
     def quantile(self, q, eta, aux, extra=None):
         """Return the value with cdf q."""
         from scipy.special import gammaincinv
-        return gammaincinv(aux["shape"], q) * self.inverse_link(eta) / aux["shape"]
+        unit, mean = gammaincinv(aux["shape"], q), self.inverse_link(eta)
+        if np.all((mean > 0.0) & (mean < np.inf)):
+            return unit * mean / aux["shape"]
+        with np.errstate(divide="ignore", over="ignore"):
+            return np.exp(np.log(unit) - np.log(aux["shape"]) + eta)
 
     def draw(self, rng, eta, aux, extra=None):
         """Draw numbers."""
@@ -234,7 +242,7 @@ cdef class InverseGaussian(PositiveFamily):
             low, high = root * (y * inverse - 1.0), root * (y * inverse + 1.0)
             # exp(2 shape/mean) ndtr(-high) with low² = high² - 4 shape/mean: no large numbers cancel.
             found = ndtr(low) + 0.5 * np.exp(-0.5 * low * low) * erfcx(high * np.sqrt(0.5))
-        return np.where(y > 0.0, np.minimum(found, 1.0), 0.0)
+        return np.where(y > 0.0, np.where(y < np.inf, np.minimum(found, 1.0), 1.0), 0.0)
 
     def quantile(self, q, eta, aux, extra=None):
         """Return the value with cdf q, by bisection of its logarithm."""
