@@ -230,6 +230,12 @@ def unknown_level(factor: str, values: Collection[Any], row: int, levels: Collec
     )
 
 
+def kind_of(values: Any) -> str:
+    """The kind of a column that `ready` has made: "text" of levels too, "bool" or "number"."""
+    kind = getattr(values.dtype, "kind", "O")
+    return "bool" if kind == "b" else "number" if kind in "iuf" else "text"
+
+
 def read_array(name: str, values: Any) -> Values:
     """Read an array-like that is no column of a frame, such as a response given by itself."""
     return _classify(name, _as_series(name, values))

@@ -1,16 +1,15 @@
 """Run patsy over prepared columns, dropping no row, and say in one sentence what goes wrong."""
 
 import ast
-import contextlib
 import functools
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from bayesglm.formula_columns import unknown_level
+from bayesglm.formula_errors import find_unknown_level, in_our_words, shortened
 from bayesglm.formula_language import syntax_tree, walk
-from bayesglm.formula_limits import Measure, UnreasonableError, check_matrix
+from bayesglm.formula_limits import Measure, check_matrix
 from bayesglm.formula_names import list_names
 from bayesglm.formula_state import environment
 from bayesglm.inference.threads import in_threads
@@ -141,7 +140,7 @@ def learn_factors(
     """
     from patsy.build import design_matrix_builders
 
-    with _in_our_words(formula), Measure(termlists, rows, most).watching():
+    with in_our_words(formula, data), Measure(termlists, rows, most).watching():
         infos: list[Any] = design_matrix_builders(
             termlists, lambda: iter([data]), environment(helpers), KeepRows()
         )
@@ -187,7 +186,9 @@ def evaluate(
     ones = [0 if info.factor_infos else len(rows) for info in infos]  # a right side without factors
     matrices = [np.ones((n, len(info.column_names))) for n, info in zip(ones, infos, strict=True)]
     if computed:
-        with _in_our_words(formula, infos, data, rows):
+        with in_our_words(
+            formula, data, lambda: find_unknown_level(infos, data, rows, policy.is_categorical_NA)
+        ):
             check_matrix(sum(len(infos[i].column_names) for i in computed), len(rows))
             built = build_design_matrices([_coding(infos[i]) for i in computed], data, NA_action=policy)
         for i, matrix in zip(computed, built, strict=True):
@@ -246,11 +247,11 @@ def check_abscissae(
             ):
                 continue
             text = ast.unparse(abscissae)
-            with _in_our_words(formula):
+            with in_our_words(formula, {}):
                 values = np.asarray(environment(helpers).eval(text), dtype=float)
             if not (np.diff(values) >= 0.0).all():
                 raise ValueError(
-                    f"formula {_shortened(formula)}: xp={_shortened(text)} of np.interp() must not fall; sort it, and "
+                    f"formula {shortened(formula)}: xp={shortened(text)} of np.interp() must not fall; sort it, and "
                     "fp with it"
                 )
 
@@ -275,70 +276,3 @@ def refuse_infinite(X: np.ndarray, rows: np.ndarray, names: Sequence[str]) -> No
             f"{names[column]} is infinite or not a number in row {rows[row]}; look for a logarithm of zero, "
             "a division by zero or an overflow"
         )
-
-
-@contextlib.contextmanager
-def _in_our_words(
-    formula: str,
-    infos: Collection[Any] = (),
-    data: Mapping[str, Any] | None = None,
-    rows: np.ndarray | None = None,
-) -> Iterator[None]:
-    """Turn what patsy raises into one sentence.
-
-    NumPy's warnings are silent meanwhile: NaN and infinity are reported with the name of their term.
-    """
-    from patsy import PatsyError
-
-    try:
-        with np.errstate(all="ignore"):
-            yield
-    except MemoryError:
-        raise
-    except UnreasonableError as error:
-        raise ValueError(f"formula {_shortened(formula)}: {error}") from None
-    except PatsyError as error:
-        cause = error.__cause__
-        where = "a term" if error.origin is None else f"term {error.origin.relevant_code()!r}"
-        if isinstance(cause, UnreasonableError):
-            raise ValueError(f"formula {_shortened(formula)}: {cause}") from None
-        if isinstance(cause, NotImplementedError) and "outermost knots" in str(cause):
-            raise ValueError(
-                f"formula {formula!r}: {where} meets values outside the range of its knots, where bs() is "
-                "not defined; use cr(), which goes on as a straight line, or give bs() a wider lower_bound "
-                "and upper_bound"
-            ) from None
-        if data is not None and rows is not None and "level" in error.message:
-            _raise_unknown_level(infos, data, rows)
-        reason = error.message if cause is None else f"{type(cause).__name__}: {cause}"
-        raise ValueError(f"formula {formula!r}: {where} cannot be computed: {_first_line(reason)}") from cause
-    except Exception as error:  # contrasts and splines raise errors of many kinds
-        raise ValueError(
-            f"formula {formula!r} cannot be computed: {type(error).__name__}: {_first_line(str(error))}"
-        ) from error
-
-
-def _raise_unknown_level(infos: Collection[Any], data: Mapping[str, Any], rows: np.ndarray) -> None:
-    """Find the level that patsy stumbled over, and its row, by evaluating the factors once more."""
-    policy = KeepRows()
-    for known in (known for info in infos for known in info.factor_infos.values()):
-        if known.type != "categorical":
-            continue
-        values = known.factor.eval(known.state, data)
-        values = list(values.data if type(values).__name__ == "_CategoricalBox" else values)
-        levels = set(known.categories)
-        unknown = [
-            i for i, value in enumerate(values) if value not in levels and not policy.is_categorical_NA(value)
-        ]
-        if unknown:
-            raise unknown_level(
-                known.factor.name(), [values[i] for i in unknown], rows[unknown[0]], known.categories
-            ) from None
-
-
-def _shortened(formula: str) -> str:
-    return repr(formula) if len(formula) <= 200 else f"{formula[:197]!r}..."
-
-
-def _first_line(message: str) -> str:
-    return message.strip().partition("\n")[0]

@@ -61,6 +61,7 @@ ORDER = [
         "bayesglm.formula_response",
     ],
     [
+        "bayesglm.formula_errors",
         "bayesglm.formula_splines",
         "bayesglm.formula_strict",
         "bayesglm.formula_state",
