@@ -207,6 +207,9 @@ def draw(results: dict[str, Calibration], path: Path) -> None:
         worst = int(found.p_values.argmin())
         found.plot([found.names[worst]], axes=ax)
         ax.set_title(f"{name}: {found.names[worst]}", fontsize="small")
+    figure.suptitle(
+        "The worst of each model's quantities: by chance one panel in four leaves its band", fontsize="medium"
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=80)
 
@@ -217,10 +220,15 @@ def write(tables: list[tuple[str, list[str]]], path: Path) -> None:
     parts = [words]
     for title, lines in tables:
         parts += [f"\n## {title}\n", HEADER, *lines]
-        parts += [f"\n![Distribution functions of ranks](img/calibration_{title.lower()}.png)"]
+        parts += [f"\n{CAPTION}", f"\n![{ALT}](img/calibration_{title.lower()}.png)"]
     path.write_text("\n".join(parts) + "\n")
 
 
+CAPTION = """\
+Each panel shows the *worst* of its model's 5 to 12 quantities, the one with the smallest p-value. The grey band holds
+all of one curve 95 times in 100; that the worst of six leaves it is nothing unusual, and happens by chance in one panel
+of four (of twelve, in nearly every other)."""
+ALT = "How far ranks are from uniform, for the worst quantity of each model"
 HEADER = """\
 | model | quantities | p, all together | smallest p (of) | 50 % | 90 % | p, predictive | not fitted | warned |
 |---|---|---|---|---|---|---|---|---|"""
