@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
+import warnings
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -14,19 +17,29 @@ from bayesglm import family_prediction
 from bayesglm.families import Bernoulli, Categorical
 from bayesglm.family_base import FamilyModel, Rows
 from bayesglm.formula_language import parse
+from bayesglm.formula_names import list_names
+from bayesglm.inference.caller import stack_level
 from bayesglm.inference.sampling import seed_sequence
 from bayesglm.kernel.family import Family
 from bayesglm.prediction import check_kind
 from bayesglm.snapshot import of_one_fit
 from bayesglm.validation import check_predictive, check_weights
 
+#: Numbers that are taken for classes are rather measurements if they are more than this many, or, beyond a few, more
+#: than one in so many rows.
+MANY_CLASSES, FEW_CLASSES, ROWS_A_CLASS = 20, 5, 5.0
+#: What logarithms of probabilities count as at least: that of the smallest double.
+LEAST = float(np.log(5e-324))
+
 
 class BayesianLogisticRegression(ClassifierMixin, FamilyModel):
     """Bayesian logistic regression with the interface of `sklearn.linear_model.LogisticRegression`.
 
-    The log odds of the second class are intercept + X @ coef + offset. With more than two classes each but the first
-    has log odds of its own against the first (softmax with a reference class). Separated classes are no trouble: the
-    prior keeps coefficients finite and the posterior says how little is known of them.
+    The log odds of the second of two classes are intercept + X @ coef + offset. Of more than two, each has a linear
+    predictor of its own, and probabilities are as their exponentials (softmax). Coefficients then add up to zero over
+    the classes and no class is treated in another way than the others, or they are log odds ratios against a class:
+    see `reference`. Separated classes are no trouble: the prior keeps coefficients finite and the posterior says how
+    little is known of them.
 
     Parameters
     ----------
@@ -34,8 +47,14 @@ class BayesianLogisticRegression(ClassifierMixin, FamilyModel):
         A patsy formula, with or without its left side, whose column may hold text. None: X is the design matrix.
     prior : Prior, str, mapping or None, default=None
         Of the coefficients. None: ``Normal(0, 2.5, autoscale=True)``, that is N(0, (2.5/sd(x_j))²). See `BayesianGLM`.
+        With more than two classes it is the prior of the difference between any two of them, or of the log odds ratio
+        of each against the reference.
     prior_scale, intercept_prior, fit_intercept, center, positive, sampler, dtype
         See `BayesianGLM`.
+    reference : label, optional
+        With more than two classes, the class that the others are compared with: its coefficients are zero. None:
+        coefficients add up to zero over the classes; but where a prior is neither flat nor a normal one around zero,
+        the first class is the reference.
     chains, draws, tune, target_accept, max_treedepth, n_jobs, random_state, progressbar
         See `BayesianGLM`.
     formula_namespace : mapping, optional
@@ -46,12 +65,12 @@ class BayesianLogisticRegression(ClassifierMixin, FamilyModel):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Class labels in ascending order; the first is the reference.
-    coef_ : ndarray of shape (n_classes - 1, p)
-        Posterior means: log odds ratios against the first class, a row for each of the others.
+        Class labels in ascending order.
+    coef_ : ndarray of shape (1, p) or (n_classes, p)
+        Posterior means. Of two classes, log odds ratios of the second; of more, a row for each of `classes_`.
     coef_names_ : ndarray of shape (p,)
         Names of the columns of ``coef_``, as in `BayesianGLM`.
-    intercept_ : ndarray of shape (n_classes - 1,)
+    intercept_ : ndarray of shape (1,) or (n_classes,)
     posterior_ : Posterior
         Draws, statistics and diagnostics as plain NumPy.
 
@@ -77,6 +96,7 @@ class BayesianLogisticRegression(ClassifierMixin, FamilyModel):
         fit_intercept: bool = True,
         center: bool = True,
         positive: bool = False,
+        reference: Any = None,
         sampler: str = "auto",
         dtype: str = "float64",
         chains: int = 4,
@@ -97,6 +117,7 @@ class BayesianLogisticRegression(ClassifierMixin, FamilyModel):
         self.fit_intercept = fit_intercept
         self.center = center
         self.positive = positive
+        self.reference = reference
         self.sampler = sampler
         self.dtype = dtype
         self.chains = chains
@@ -156,7 +177,7 @@ class BayesianLogisticRegression(ClassifierMixin, FamilyModel):
 
     @of_one_fit
     def decision_function(self, X: Any, *, offset: Any = None) -> np.ndarray:
-        """Return the log odds of the averaged probabilities.
+        """Return the log odds of the averaged probabilities, of which the largest belongs to the class predicted.
 
         Parameters
         ----------
@@ -166,13 +187,16 @@ class BayesianLogisticRegression(ClassifierMixin, FamilyModel):
         Returns
         -------
         ndarray of shape (n,) or (n, n_classes)
-            Of the second of two classes against the first; of more classes each against the first.
+            Of the second of two classes against the first; of more classes each against their geometric mean, or
+            against the reference.
         """
         logs = self.predict_log_proba(X, offset=offset)
-        with np.errstate(invalid="ignore"):
-            odds = logs - logs[:, :1]
-        odds[logs == logs[:, :1]] = 0.0  # both may be minus infinity
-        return odds[:, 1] if len(self.classes_) == 2 else odds
+        if len(self.classes_) == 2:
+            return logs[:, 1] - logs[:, 0]
+        logs = np.maximum(logs, LEAST)  # differences of infinities are no numbers
+        reference = self.posterior_.prior_set.reference
+        against = logs.mean(axis=1) if reference is None else logs[:, reference]
+        return np.asarray(logs - against[:, np.newaxis])
 
     @of_one_fit
     def predict_interval(
@@ -285,6 +309,8 @@ class BayesianLogisticRegression(ClassifierMixin, FamilyModel):
                 raise ValueError(f"y is missing in row {int(np.argmax(missing))}; drop such rows.")
             check_classification_targets(labels)
         self.classes_ = np.unique(present)
+        self._reference_class()
+        _warn_of_measurements(self.classes_, len(present))
         return self._with_codes(X, y, labels, missing)
 
     def _labels_of(self, X: Any, y: Any) -> tuple[Any, np.ndarray | None]:
@@ -360,11 +386,46 @@ class BayesianLogisticRegression(ClassifierMixin, FamilyModel):
     def _labels(self) -> dict[str, tuple[str, ...]] | None:
         if len(self.classes_) == 2:
             return None
-        return {"coef": tuple(str(name) for name in self.classes_[1:])}
+        return {"coef": tuple(str(name) for name in self.classes_)}
+
+    def _reference_class(self) -> int | None:
+        if self.reference is None:
+            return None
+        labels = self.classes_.tolist()
+        plain = isinstance(self.reference, str | Real | np.bool_)
+        found = [number for number, label in enumerate(labels) if plain and label == self.reference]
+        if not found:
+            near = {str(label): repr(label) for label in labels}
+            close = difflib.get_close_matches(str(self.reference), near, n=1)
+            hint = f"did you mean {near[close[0]]}?" if close else f"there are {list_names(labels)}."
+            raise ValueError(f"reference={self.reference!r} is none of the classes; {hint}")
+        if len(labels) == 2 and found[0] == 1:
+            raise ValueError(
+                f"reference={self.reference!r} is the second of two classes, whose log odds against the first "
+                "coefficients are, as in scikit-learn: leave reference out, and change their signs."
+            )
+        return found[0] if len(labels) > 2 else None
 
     def _set_coefficients(self, coef: np.ndarray, intercept: Any) -> None:
-        self.coef_ = coef.reshape(len(self.classes_) - 1, -1)
-        self.intercept_ = np.broadcast_to(intercept, (len(self.classes_) - 1,)).astype(np.float64)
+        rows = 1 if len(self.classes_) == 2 else len(self.classes_)
+        self.coef_ = coef.reshape(rows, -1)
+        self.intercept_ = np.broadcast_to(intercept, (rows,)).astype(np.float64)
+
+
+def _warn_of_measurements(classes: np.ndarray, n_rows: int) -> None:
+    """Warn of so many numbers as labels that they are rather measurements."""
+    many = len(classes) > MANY_CLASSES or max(FEW_CLASSES, n_rows / ROWS_A_CLASS) < len(classes)
+    numbers = classes.dtype.kind in "iuf" or (
+        classes.dtype.kind == "O" and all(isinstance(label, Real) for label in classes)
+    )
+    if many and numbers:
+        warnings.warn(
+            f"y holds {len(classes)} different numbers in {n_rows} rows, each of which is taken for a class with "
+            "coefficients of its own, which takes long: if they are measurements or counts, use a regressor, such as "
+            "BayesianLinearRegression or BayesianPoissonRegressor.",
+            UserWarning,
+            stacklevel=stack_level(),
+        )
 
 
 def _is_missing(labels: np.ndarray) -> np.ndarray:

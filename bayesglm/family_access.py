@@ -175,7 +175,8 @@ class FamilyAccess(FamilyRows, PosteriorAccess):
             eta = eta + draws["Intercept"][..., np.newaxis]
         if self._family.n_predictors > 1:
             eta = np.moveaxis(eta, 2, -1)  # classes last
-            offset = None if offset is None else offset[:, np.newaxis]
+            reached = self.posterior_.parts[0].prior_set.reached
+            offset = None if offset is None else offset[:, np.newaxis] * reached
         if offset is not None:
             eta = eta + offset
         return eta, {name: draws[name][..., np.newaxis] for name in self._family.aux}

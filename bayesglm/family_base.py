@@ -25,7 +25,7 @@ from bayesglm.inference.sampling import seed_sequence
 from bayesglm.inference.whitening import UndeterminedError
 from bayesglm.kernel.family import Family
 from bayesglm.parallel import one_blas_thread
-from bayesglm.row_arguments import named_columns, refuse_missing, row_arguments
+from bayesglm.row_arguments import named_columns, refuse_missing, refuse_offset_of_all, row_arguments
 from bayesglm.saving import Saving
 from bayesglm.validation import (
     check_arrays,
@@ -152,6 +152,7 @@ class FamilyModel(CallbackSupportMixin, Fitting, FamilyAccess, Saving):
             except FloatingPointError:
                 raise_not_finite(rows.X, rows.y, self._features)
             priors = self._bound_priors(data)
+            refuse_offset_of_all(priors, offset)
             try:
                 route = GeneralRoute(data, priors, sampler)
             except UndeterminedError as error:
@@ -191,6 +192,7 @@ class FamilyModel(CallbackSupportMixin, Fitting, FamilyAccess, Saving):
             aux_priors=self._aux_priors(),
             center=self.center,
             positive=self.positive,
+            reference=self._reference_class(),
         )
 
     # -- what subclasses say -------------------------------------------------------------------------
@@ -202,6 +204,10 @@ class FamilyModel(CallbackSupportMixin, Fitting, FamilyAccess, Saving):
     def _aux_priors(self) -> dict[str, Any]:
         """Return the priors of auxiliary parameters that were given, by name."""
         return {}
+
+    def _reference_class(self) -> int | None:
+        """Return the number of the class whose coefficients are to be zero, if one was named."""
+        return None
 
     def _labels(self) -> dict[str, tuple[str, ...]] | None:
         """Return what further axes of the draws stand for."""

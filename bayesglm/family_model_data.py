@@ -16,13 +16,15 @@ import numpy as np
 from bayesglm import formula_data, parameter_data, prior_data
 from bayesglm.families import Family, describe_family, restore_family
 from bayesglm.inference.diagnostics import Diagnostics
+from bayesglm.inference.family_priors import is_even
 from bayesglm.inference.general_route import GeneralRoute
-from bayesglm.inference.posterior import Posterior
+from bayesglm.inference.posterior import Posterior, estimated
 from bayesglm.model_data import DIAGNOSTICS, check_names, restore_settings, restore_stats, stats_data
 from bayesglm.plain_data import array, fields
 
-#: Of the layout of the data, changed when older versions could not read them.
-VERSION = 1
+#: Of the layout of the data, changed when older versions could not read them: since 2, all of several classes have
+#: coefficients, those of a reference zero ones. In 1 the first class was the reference, and had none.
+VERSION = 2
 _NONE = type(None)
 _LABELS = {"U": str, "i": int, "u": int, "f": float, "b": bool}
 
@@ -201,15 +203,25 @@ def _restore_fit(estimator: Any, data: Mapping[str, Any]) -> None:
     labels = None
     if classes is not None:
         found = _restore_classes(classes)
-        if len(found) != max(K + 1, 2):
+        if len(found) != max(K, 2):
             raise ValueError("it must have as many classes as its family")
-        labels = None if K == 1 else {"coef": tuple(str(name) for name in found[1:])}
+        labels = None if K == 1 else {"coef": tuple(str(name) for name in found)}
         estimator.classes_ = found
     if (classes is None) != (not hasattr(type(estimator), "predict_proba")):
         raise ValueError("a classifier must have classes, and nothing else can")
+    if K > 1 and "reference" not in priors:
+        priors, draws = {**priors, "reference": 0, "levels": None}, _with_a_first_class(draws)
     prior_set = prior_data.restore_set(priors, p, intercept, f"the priors of {where}", family.aux, K)
     draws = _draws(draws, shape, p, intercept, family, prior_set)
-    k = sum(int(np.prod(values.shape[2:])) for values in draws.values())
+    if prior_set.sums_to_zero and not all(
+        is_even(prior) for prior in (*prior_set.coef, prior_set.intercept) if prior is not None
+    ):
+        raise ValueError("its classes need a reference under such priors")
+    if prior_set.reference is not None and any(
+        np.any(draws[name][:, :, prior_set.reference]) for name in ("Intercept", "coef") if name in draws
+    ):
+        raise ValueError("its reference class must have coefficients of zero")
+    k = sum(int(np.prod(values.shape[2:])) for values in estimated(draws, prior_set.reference).values())
     columns = fields(diagnostics, f"the diagnostics of {where}", **dict.fromkeys(DIAGNOSTICS, np.ndarray))
     for column in columns:
         array(column, f"the diagnostics of {where}", (k,), finite=False)
@@ -240,6 +252,16 @@ def _restore_fit(estimator: Any, data: Mapping[str, Any]) -> None:
     estimator._terms = {} if design is None else design.terms
     estimator._responses, estimator._row_names = (response,), row_names
     estimator._keep(family, intercept, x_mean, GeneralRoute.without_rows(family, how), posterior)
+
+
+def _with_a_first_class(draws: Mapping[str, Any]) -> dict[str, Any]:
+    """Return draws of the first layout with coefficients of zero for the first class."""
+    return {
+        name: np.concatenate([np.zeros_like(values[:, :, :1]), values], axis=2)
+        if name in ("Intercept", "coef") and isinstance(values, np.ndarray) and values.ndim > 2
+        else values
+        for name, values in draws.items()
+    }
 
 
 def _draws(

@@ -50,17 +50,25 @@ class FamilySource:
         With an axis for the linear predictors, if there are several.
     intercept : ndarray of shape (S,) or (S, K), or 0.0
     aux : dict of ndarray of shape (S,)
+    reached : float or ndarray of shape (K,)
+        What of an offset each of several linear predictors has.
     """
 
     family: Family
     coef: np.ndarray
     intercept: np.ndarray | float
     aux: dict[str, np.ndarray]
+    reached: float | np.ndarray = 1.0
 
     @property
     def n_draws(self) -> int:
         """Number of draws S."""
         return len(self.coef)
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes, of a family that has them."""
+        return max(self.family.n_predictors, 2)
 
     def linear_predictors(self, X: np.ndarray, offset: np.ndarray | None) -> np.ndarray:
         """Return linear predictors of rows X (m, p), shape (m, S) or (m, S, K)."""
@@ -69,7 +77,7 @@ class FamilySource:
             eta = (X @ self.coef.reshape(int(np.prod(shape)), X.shape[1]).T).reshape(len(X), *shape)
             eta += self.intercept
             if offset is not None:
-                eta += offset.reshape(-1, *(1,) * (eta.ndim - 1))
+                eta += offset.reshape(-1, *(1,) * (eta.ndim - 1)) * self.reached
         return eta
 
 
@@ -337,9 +345,10 @@ def draw(
         source.coef[order],
         source.intercept if np.ndim(source.intercept) == 0 else np.asarray(source.intercept)[order],
         {name: values[order] for name, values in source.aux.items()},
+        source.reached,
     )
     several = source.family.n_predictors > 1
-    wide = (source.family.n_predictors + 1,) if several and kind == "mean" else ()
+    wide = (source.n_classes,) if several and kind == "mean" else ()
     result = np.full((order.size, X.shape[0], *wide), np.nan)
     for rows, eta, own in blocks(chosen, X, offset, extra):
         if kind == "response":
@@ -353,7 +362,7 @@ def draw(
 
 def class_probabilities(source: FamilySource, X: Any, offset: np.ndarray | None = None) -> np.ndarray:
     """Return the probability of each class, averaged over the draws, shape (n, n_classes)."""
-    found = np.full((X.shape[0], source.family.n_predictors + 1), np.nan)
+    found = np.full((X.shape[0], source.n_classes), np.nan)
     for rows, eta, _ in blocks(source, X, offset, None):
         mean = source.family.probabilities(eta).mean(axis=1)  # type: ignore[attr-defined]
         found[rows] = mean / mean.sum(axis=1, keepdims=True)
@@ -367,7 +376,7 @@ def class_quantiles(
     levels = as_levels(q)
     flat = np.atleast_1d(levels)
     several = source.family.n_predictors > 1
-    wide = (source.family.n_predictors + 1,) if several else ()
+    wide = (source.n_classes,) if several else ()
     found = np.full((X.shape[0], *wide, flat.size), np.nan)
     for rows, eta, _ in blocks(source, X, offset, None):
         probabilities = source.family.probabilities(eta)  # type: ignore[attr-defined]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bayesglm.inference.diagnostics import diagnose
-from bayesglm.inference.posterior import Posterior, stack
+from bayesglm.inference.posterior import Posterior, estimated, stack
 from bayesglm.report import SummaryTable, summary_table
 
 #: What exp(coef) is, by link.
@@ -16,7 +16,7 @@ RATIOS = {
     "logit": "odds ratios",
     "log": "ratios of means",
     "cloglog": "ratios of hazards",
-    "softmax": "ratios of odds against the first class",
+    "softmax": "odds ratios",
 }
 
 #: What draws come from where ``posterior_.how`` is "batch".
@@ -67,14 +67,37 @@ def family_summary(
             if "Intercept" in draws:
                 level = draws["Intercept"]
                 draws["Intercept"] = np.exp(level) if family.n_predictors > 1 else family.inverse_link(level)
+        shown = stack(estimated(draws, posterior.prior_set.reference))
         posterior = dataclasses.replace(
-            posterior, draws=draws, diagnostics=diagnose(stack(draws), posterior.settings.n_threads)
+            posterior, draws=draws, diagnostics=diagnose(shown, posterior.settings.n_threads)
         )
         note = f"coef are exp(coef), {RATIOS[family.link]}; Intercept is the response at X = 0"
+        if family.n_predictors > 1:
+            against = "the geometric mean of all classes"
+            if posterior.prior_set.reference is not None:
+                against = _reference(posterior)
+            note = f"coef are exp(coef), odds ratios against {against}; Intercept are the odds against it at X = 0"
     table = summary_table(posterior, model, formula, (response,), coverage)
     sampler = BATCHES if posterior.how == "batch" else "NUTS"
     header = [*table.header[:2], ("sampler", sampler), *table.header[2:]]
     if formula is not None:
         header.insert(1, ("family", posterior.likelihood))
+    if family.n_predictors > 1:
+        header.insert(len(header) - len(posterior.priors), ("classes", _coding(posterior)))
     notes = (*table.notes, f"{note}.") if scale == "response" else table.notes
     return SummaryTable(tuple(header), table.names, table.columns, notes)
+
+
+def _coding(posterior: Posterior) -> str:
+    """Return what coefficients of several classes are, and whose their priors are."""
+    if posterior.prior_set.reference is None:
+        return "coefficients add up to zero over the classes; priors are of differences between two classes"
+    return f"coefficients are log odds ratios against {_reference(posterior)}"
+
+
+def _reference(posterior: Posterior) -> str:
+    """Return the label of the class whose coefficients are zero."""
+    reference = posterior.prior_set.reference
+    assert posterior.labels is not None
+    assert reference is not None
+    return repr(posterior.labels["coef"][reference])

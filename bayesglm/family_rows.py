@@ -11,7 +11,13 @@ from bayesglm.family_prediction import FamilySource
 from bayesglm.formula import FormulaDesign
 from bayesglm.kernel.family import Family
 from bayesglm.predictor import read_rows, read_rows_and_response
-from bayesglm.row_arguments import ROW_ARGUMENTS, named_columns, refuse_lost_trials, row_arguments
+from bayesglm.row_arguments import (
+    ROW_ARGUMENTS,
+    named_columns,
+    refuse_lost_trials,
+    refuse_offset_of_all,
+    row_arguments,
+)
 from bayesglm.snapshot import of_one_fit
 
 
@@ -63,6 +69,7 @@ class FamilyRows:
             flat["coef"],
             flat.get("Intercept", 0.0),
             {name: flat[name] for name in self._family.aux},
+            part.prior_set.reached if self._family.n_predictors > 1 else 1.0,
         )
 
     def _rows(self, X: Any) -> Any:
@@ -77,7 +84,9 @@ class FamilyRows:
     def _row_arguments(self, X: Any, n: int, given: dict[str, Any]) -> tuple[Any, Any]:
         """Return offset and extra of rows, from columns of X where `fit` was told their names."""
         known = {**self._row_names, **{name: value for name, value in given.items() if value is not None}}
-        return row_arguments(self._family, n, **named_columns(known, X, self._design))
+        offset, extra = row_arguments(self._family, n, **named_columns(known, X, self._design))
+        refuse_offset_of_all(self.posterior_.parts[0].prior_set, offset)
+        return offset, extra
 
     def _new_rows(self, X: Any, given: tuple[Any, ...], rows: Any = None) -> tuple[Any, Any, Any]:
         """Return design matrix, offset and extra; ``given`` are the row arguments in their order."""

@@ -88,7 +88,10 @@ def describe_set(priors: PriorSet) -> dict[str, Any]:
     ValueError
         As `describe`.
     """
-    return {
+    several: dict[str, Any] = {}
+    if priors.n_predictors > 1:
+        several = {"reference": priors.reference, "levels": priors.levels}
+    return several | {
         "coef": [
             {"label": label, **_bound_data(prior, label)}
             for label, prior in zip(priors.labels, priors.coef, strict=True)
@@ -138,9 +141,22 @@ def restore_set(
             **{key: value for key, value in data.items() if key != "sigma"},
             "aux": {"sigma": data["sigma"]},
         }
-    coef, level, others, centred, exact_fit = fields(
-        data, where, coef=list, intercept=(dict, type(None)), aux=dict, centred=bool, exact_fit=bool
-    )
+    kinds: dict[str, Any] = {
+        "coef": list,
+        "intercept": (dict, type(None)),
+        "aux": dict,
+        "centred": bool,
+        "exact_fit": bool,
+    }
+    coding: list[Any] = [None, None]
+    if n_predictors > 1:
+        kinds |= {"reference": (int, type(None)), "levels": (np.ndarray, type(None))}
+    coef, level, others, centred, exact_fit, *coding = fields(data, where, **kinds)
+    reference, levels = coding or (None, None)
+    if reference is not None and not 0 <= reference < n_predictors:
+        raise ValueError(f"{where} must have one of the classes as their reference")
+    if levels is not None:
+        array(levels, f"the levels of {where}", (n_predictors,))
     fields(others, f"those of auxiliary parameters among {where}", **dict.fromkeys(aux, dict))
     if (level is not None) != intercept:
         raise ValueError(f"{where} must have one for the intercept if the model has one, and else none")
@@ -168,6 +184,8 @@ def restore_set(
         labels=tuple(labels),
         exact_fit=exact_fit,
         n_predictors=n_predictors,
+        reference=reference,
+        levels=levels,
     )
 
 

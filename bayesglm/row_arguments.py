@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from bayesglm.formula_names import list_names
+from bayesglm.inference.prior_set import PriorSet
 from bayesglm.kernel.family import Family
 from bayesglm.validation import refuse_masked
 
@@ -135,6 +136,15 @@ def refuse_lost_trials(family: Family, observed: np.ndarray, extra: np.ndarray |
         raise ValueError(
             f"trials is missing: without it every row has one trial, but y has {observed[wrong[0]]:g} successes in "
             f"row {wrong[0]}; give the number of trials of every row."
+        )
+
+
+def refuse_offset_of_all(priors: PriorSet, offset: np.ndarray | None) -> None:
+    """Refuse an offset of classes none of which is the reference: added to all of them it changes nothing."""
+    if offset is not None and priors.sums_to_zero:
+        raise ValueError(
+            "offset: with more than two classes it is added to the log odds against a reference class, and this model "
+            "has none: name one of the classes by reference=..., and fit again."
         )
 
 

@@ -70,7 +70,7 @@ class Saving(BaseEstimator):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         if state.keys() == _PLAIN:
-            if state["version"] != self._data.VERSION:
+            if state["version"] > self._data.VERSION:
                 raise ValueError(
                     f"the model was saved by bayesglm {state['written_by']}, which is newer than {__version__}: "
                     "upgrade to load it"

@@ -16,7 +16,7 @@ from bayesglm.base import BayesianRegressor
 from bayesglm.calibration import Calibration, PredictiveCoverage
 from bayesglm.families import Family, Gaussian
 from bayesglm.family_base import FamilyModel
-from bayesglm.inference.posterior import parameter_names, stack
+from bayesglm.inference.posterior import estimated, estimated_labels, parameter_names, stack
 from bayesglm.inference.prior_set import PriorSet
 from bayesglm.inference.sampling import seed_sequence
 from bayesglm.kernel.priors import Flat
@@ -101,7 +101,10 @@ def simulation_based_calibration(
     """
     simulator = _Simulator.prepare(estimator, X, y, sample_weight, row_arguments, n_ranked)
     found = _run(simulator, simulator.rank_parameters, n_simulations, n_jobs, random_state)
-    names = (*parameter_names(simulator.draws, simulator.features, simulator.labels), LOG_LIKELIHOOD)
+    reference = simulator.priors.reference
+    labels = estimated_labels(simulator.labels, reference)
+    parameters = parameter_names(estimated(simulator.draws, reference), simulator.features, labels)
+    names = (*parameters, LOG_LIKELIHOOD)
     return Calibration(
         names, np.array([s.value for s in found.done]), n_ranked, found.refused, found.n_warned
     )
@@ -289,8 +292,9 @@ class _Simulator:
         if model is None:
             return _Simulation(None, reason, warned)
         draws = self._spaced(model)
-        of_truth = np.append(stack(truth)[:, 0, 0], self._log_likelihood(truth, y))
-        of_draws = np.vstack([stack(draws)[:, 0], self._log_likelihood(draws, y)])
+        own, others = (estimated(found, self.priors.reference) for found in (truth, draws))
+        of_truth = np.append(stack(own)[:, 0, 0], self._log_likelihood(truth, y))
+        of_draws = np.vstack([stack(others)[:, 0], self._log_likelihood(draws, y)])
         return _Simulation((of_draws < of_truth[:, np.newaxis]).sum(axis=1), None, warned)
 
     def rank_observation(self, seeds: np.random.SeedSequence) -> _Simulation:
@@ -328,7 +332,9 @@ class _Simulator:
             eta = eta + draws["Intercept"][0][:, np.newaxis]
         if self.offset is not None:
             offset = self.offset[rows]
-            eta = eta + (offset[:, np.newaxis] if self.family.n_predictors > 1 else offset)
+            eta = eta + (
+                offset[:, np.newaxis] * self.priors.reached if self.family.n_predictors > 1 else offset
+            )
         aux = {name: draws[name][..., np.newaxis] for name in self.family.aux}
         if self.noise is not None:
             aux = {"sigma": aux["sigma"] * self.noise[rows]}

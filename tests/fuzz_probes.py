@@ -26,7 +26,7 @@ def check_fitted(model: Any, case: Case) -> None:
     p = len(posterior.features)
     lead: tuple[int, ...] = ()
     if case.name in ("logistic", "three classes"):
-        lead = (len(model.classes_) - 1,)
+        lead = (1,) if len(model.classes_) == 2 else (len(model.classes_),)
     elif case.name.startswith("linear") and model._shape:
         lead = model._shape
     coef = finite(model.coef_, "coef_", (*lead, p))

@@ -113,7 +113,7 @@ ORDER = [
         "bayesglm.inference.pareto",
         "bayesglm.inference.regression_data",
     ],
-    ["bayesglm.inference.moments", "bayesglm.inference.settled"],
+    ["bayesglm.inference.moments", "bayesglm.inference.settled", "bayesglm.inference.contrasts"],
     ["bayesglm.inference.canonical", "bayesglm.inference.threads", "bayesglm.inference.caller"],
     ["bayesglm.inference"],
     # kernel

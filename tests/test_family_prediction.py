@@ -251,11 +251,12 @@ def test_sparse_rows(name):
 
 def test_classes():
     family = Categorical(4)
-    coef, level = RNG.normal(size=(S, 3, P)), RNG.normal(size=(S, 3))
-    source = FamilySource(family, coef, level, {})
+    coef, level = RNG.normal(size=(S, 4, P)), RNG.normal(size=(S, 4))
+    coef[:, 1], level[:, 1] = 0.0, 0.0
+    reached = np.array([1.0, 0.0, 1.0, 1.0])
+    source = FamilySource(family, coef, level, {}, reached)
     found = family_prediction.class_probabilities(source, X, OFFSET)
-    eta = np.einsum("np,skp->nsk", X, coef) + level + OFFSET[:, None, None]
-    full = np.exp(np.concatenate([np.zeros((N, S, 1)), eta], axis=2))
+    full = np.exp(np.einsum("np,skp->nsk", X, coef) + level + OFFSET[:, None, None] * reached)
     each = full / full.sum(axis=2, keepdims=True)
     np.testing.assert_allclose(found, each.mean(axis=1), rtol=1e-12)
     np.testing.assert_allclose(found.sum(axis=1), 1.0, rtol=1e-14)

@@ -177,7 +177,10 @@ def test_three_classes_and_learned_scales_are_named():
     y = np.array(["a", "b", "c"] * 5)
     model = BayesianLogisticRegression(draws=100, prior=Normal(0, 1), intercept_prior=Normal(0, 1))
     found = simulation_based_calibration(model, X, y, n_simulations=4, random_state=0)
-    assert found.names[:3] == ("Intercept[b]", "Intercept[c]", "x0[b]")
+    assert found.names[:4] == ("Intercept[a]", "Intercept[b]", "Intercept[c]", "x0[a]")
+    model.set_params(reference="b")
+    found = simulation_based_calibration(model, X, y, n_simulations=4, random_state=0)
+    assert found.names[:3] == ("Intercept[a]", "Intercept[c]", "x0[a]")
     sparse = BayesianLinearRegression(draws=100, prior=Horseshoe(0.1))
     assert "global_scale" in simulation_based_calibration(sparse, X, Y, n_simulations=2, random_state=0).names
 

@@ -69,6 +69,32 @@ def canonical_rows(
     return X[starts], Y[starts], summed
 
 
+def canonical_classes(X: Any, y: np.ndarray, weights: np.ndarray | None, n_classes: int) -> np.ndarray:
+    """Return the classes in an order that depends on their rows and not on their numbers.
+
+    Parameters
+    ----------
+    X : ndarray or sparse array of shape (n, p)
+    y : ndarray of shape (n,)
+        Numbers of classes.
+    weights : ndarray of shape (n,), optional
+    n_classes : int
+
+    Returns
+    -------
+    ndarray of int, shape (n_classes,)
+        Classes by the sum of their rows' hashes, so that the largest ones tend to come last.
+    """
+    if sparse.issparse(X):
+        X = _plain(X)
+        hashes = hash_sparse_rows(X.data, X.indices.astype(np.int64), X.indptr.astype(np.int64))
+    else:
+        hashes = hash_rows(np.ascontiguousarray(X, dtype=np.float64), 0)
+    shares = (hashes >> np.uint64(12)).astype(np.float64) * 2.0**-52
+    sums = np.bincount(y.astype(np.intp), shares if weights is None else weights * shares, n_classes)
+    return np.argsort(sums, kind="stable")
+
+
 def _equal(X: Any, rows: np.ndarray) -> np.ndarray:
     """Whether each of the given rows equals the one before it: two different rows may have the same hash."""
     if not rows.size:

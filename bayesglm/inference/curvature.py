@@ -62,9 +62,9 @@ class Curvature:
         matrix = np.zeros((inner.dim, inner.dim))
         n = inner.n_linear
         matrix[:n, :n] = inner.information(point)
-        for k in range(inner.n_predictors):
+        self._add_intercept(matrix, point, p)
+        for k in range(inner.n_sets):
             block = slice(k * (p + first), (k + 1) * (p + first))
-            self._add_intercept(matrix[block, block], point[block])
             if self.map is None:
                 for prior in self.priors.coef:
                     where = np.asarray(prior.bound[0]) + block.start + first
@@ -75,14 +75,16 @@ class Curvature:
             self._pull_back(matrix, q, point, slice(first, first + p))
         return matrix
 
-    def _add_intercept(self, matrix: np.ndarray, point: np.ndarray) -> None:
-        """Add what the prior of ``intercept - shift @ coef`` says."""
-        prior = self.priors.intercept
+    def _add_intercept(self, matrix: np.ndarray, point: np.ndarray, p: int) -> None:
+        """Add what the prior of ``intercept - shift @ coef`` says, set by set."""
+        prior, m = self.priors.intercept, self.inner.n_sets
         if prior is None:
             return
         direction = np.append(1.0, -self.priors.shift)
-        curve = prior_curvature(prior, np.array([direction @ point]))[0]
-        matrix += curve * np.outer(direction, direction)
+        levels = point[: m * (p + 1)].reshape(m, p + 1) @ direction
+        for k, curve in enumerate(prior_curvature(prior, levels)):
+            block = slice(k * (p + 1), (k + 1) * (p + 1))
+            matrix[block, block] += curve * np.outer(direction, direction)
 
     def _pull_back(self, matrix: np.ndarray, q: np.ndarray, point: np.ndarray, where: slice) -> None:
         """Change the coefficients' coordinates to the map's, in place."""

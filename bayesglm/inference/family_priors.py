@@ -19,6 +19,7 @@ from bayesglm.inference.prior_arguments import (
 )
 from bayesglm.inference.prior_set import PriorSet
 from bayesglm.inference.regression_data import RegressionData
+from bayesglm.kernel.priors import Flat, Normal, Prior
 
 
 def resolve_family(
@@ -32,6 +33,7 @@ def resolve_family(
     aux_priors: Mapping[str, Any] | None = None,
     center: bool = True,
     positive: bool = False,
+    reference: int | None = None,
 ) -> PriorSet:
     """Turn the estimator's prior arguments into bound priors.
 
@@ -49,6 +51,9 @@ def resolve_family(
         See `bayesglm.BayesianGLM`.
     aux_priors : mapping of str to prior, optional
         By name, of the family's auxiliary parameters; the rest have the family's own.
+    reference : int, optional
+        Of several classes, the one whose coefficients are zero. None: coefficients add up to zero over the classes,
+        if all priors are flat or normal ones around zero; else the first class.
 
     Returns
     -------
@@ -60,7 +65,7 @@ def resolve_family(
         In one sentence that names the parameter and what to do.
     """
     family = data.family
-    # One prior serves the intercepts of all classes, whose levels differ.
+    # One prior serves the intercepts of all classes, whose levels differ and are kept beside it.
     level = float(data.level) if family.n_predictors == 1 else 0.0
     scale = PriorScale(
         data.x_sd,
@@ -73,6 +78,16 @@ def resolve_family(
     )
     coef = coefficient_priors(scale, columns, terms, prior, prior_scale, positive)
     intercept = bound_intercept(scale, intercept_prior, prior) if data.intercept else None
+    levels = None
+    if data.classes is not None:
+        if reference is None and not all(
+            is_even(prior) for prior in (*coef.bound, *([] if intercept is None else [intercept]))
+        ):
+            reference = 0
+        if intercept is not None and intercept.autoscale:
+            levels = np.asarray(data.level)[np.argsort(data.classes)]
+            if reference is not None:  # which offsets do not reach, nor their mean
+                levels[reference] -= data.y_mean
     given = dict(aux_priors or {})
     for name in given:
         if name not in family.aux:
@@ -94,7 +109,14 @@ def resolve_family(
         positive=np.asarray(coef.positive),
         labels=coef.labels,
         n_predictors=family.n_predictors,
+        reference=reference,
+        levels=levels,
     )
+
+
+def is_even(prior: Prior) -> bool:
+    """Whether a prior can be that of all differences between classes: normal, the same either way, or flat."""
+    return isinstance(prior, Flat) or (isinstance(prior, Normal) and not np.any(prior.bound[1]))
 
 
 def _pseudo_sigma(data: RegressionData) -> float:

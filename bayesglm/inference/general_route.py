@@ -19,7 +19,7 @@ from bayesglm.inference.diagnostics import (
     diagnose,
 )
 from bayesglm.inference.fast_lane import more_batch, run_batch
-from bayesglm.inference.posterior import Posterior, stack
+from bayesglm.inference.posterior import Posterior, estimated, stack
 from bayesglm.inference.prior_set import PriorSet
 from bayesglm.inference.progress import Progress
 from bayesglm.inference.regression_data import RegressionData
@@ -80,6 +80,7 @@ class GeneralRoute:
         found = whitened(data, priors)
         self.target: AffineTarget | None = found.target
         self.laplace, self._others, self._directions = found.laplace, found.others, found.directions
+        self._contrasts, self._classes = found.contrasts, data.classes
 
     @classmethod
     def without_rows(cls, family: Family, how: str) -> GeneralRoute:
@@ -141,11 +142,11 @@ class GeneralRoute:
                     regions=self._regions(),
                 )
             draws = self._to_user(found)
-            diagnostics = diagnose(stack(draws), settings.n_threads)
+            diagnostics = diagnose(stack(estimated(draws, priors.reference)), settings.n_threads)
             if self.how == "nuts" and settings.tune is None and _falls_a_little_short(found, diagnostics):
                 found = again(found, settings, seeds, progress)
                 draws = self._to_user(found)
-                diagnostics = diagnose(stack(draws), settings.n_threads)
+                diagnostics = diagnose(stack(estimated(draws, priors.reference)), settings.n_threads)
         assert isinstance(found.target, AffineTarget)
         self.target = found.target
         self._states: list[ChainState] = found.states
@@ -217,9 +218,9 @@ class GeneralRoute:
         if isinstance(target, MappedTarget):
             hyper = target.hyper(q)
             q = target.unwhiten(q)
-        K, first = self.family.n_predictors, int(self._intercept)
+        n_sets, first = 1 if self._contrasts is None else self._contrasts.shape[1], int(self._intercept)
         n_linear = q.shape[-1] - len(self.family.aux)
-        linear = q[..., :n_linear].reshape(*q.shape[:2], K, n_linear // K)
+        linear = q[..., :n_linear].reshape(*q.shape[:2], n_sets, n_linear // n_sets)
         coef, level = linear[..., first:], linear[..., :first]
         if self._directions is not None:
             free = zip(coef, found.states, strict=True)
@@ -229,8 +230,17 @@ class GeneralRoute:
         if first:
             draws["Intercept"] = self._y_mean + self._y_unit * level[..., 0] - coef @ self._x_mean
         draws["coef"] = coef
-        if K == 1:
+        if self._contrasts is None:
             draws = {name: values[:, :, 0] for name, values in draws.items()}
+        else:
+            assert self._classes is not None
+            # In the order of the data first: sums for a class are then the same whatever its label.
+            back = np.argsort(self._classes)
+            draws = {
+                name: np.tensordot(values, self._contrasts, axes=(2, 1)) for name, values in draws.items()
+            }
+            draws["coef"] = np.moveaxis(draws["coef"], -1, 2)
+            draws = {name: values[:, :, back] for name, values in draws.items()}
         for i, name in enumerate(self.family.aux):
             with np.errstate(over="ignore"):
                 values = np.exp(q[..., n_linear + i]) * self._aux_units.get(name, 1.0)

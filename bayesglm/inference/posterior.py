@@ -23,7 +23,7 @@ class Posterior:
     draws : dict of ndarray
         ``Intercept`` (chain, draw; absent without one), ``coef`` (chain, draw, p), then the auxiliary parameters
         of the likelihood, such as ``sigma`` (chain, draw), then what the prior learns. With K > 2 classes the
-        former two have one axis more behind the draws, of length K - 1.
+        former two have one axis more behind the draws, of length K: a row for each class, that of a reference zero.
     stats : dict of ndarray of shape (chain, draw)
         Sampler statistics under ArviZ's names.
     features : tuple of str
@@ -80,8 +80,10 @@ class Posterior:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of all parameters, in the order of the diagnostics."""
-        return parameter_names(self.draws, self.features, self.labels)
+        """Names of all parameters, in the order of the diagnostics; a reference class has none."""
+        reference = self.prior_set.reference
+        labels = estimated_labels(self.labels, reference)
+        return parameter_names(estimated(self.draws, reference), self.features, labels)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -110,7 +112,7 @@ class Posterior:
 
     def stacked(self) -> np.ndarray:
         """Return the draws of all parameters, shape (k, chain, draw), in the order of `names`."""
-        return stack(self.draws)
+        return stack(estimated(self.draws, self.prior_set.reference))
 
     def flat(self) -> tuple[np.ndarray, np.ndarray | float, np.ndarray]:
         """Return coef (S, p), intercept (S,) or 0.0 and sigma (S,), the chains one after another.
@@ -265,6 +267,27 @@ def join_stats(stats: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         else:
             joined[name] = values.mean(axis=0)
     return joined
+
+
+def estimated(draws: dict[str, np.ndarray], reference: int | None) -> dict[str, np.ndarray]:
+    """Return the draws without the coefficients of a reference class, which are zero and no parameters."""
+    if reference is None:
+        return draws
+    of_class = ("Intercept", "coef")
+    return {
+        name: np.delete(values, reference, axis=2) if name in of_class else values
+        for name, values in draws.items()
+    }
+
+
+def estimated_labels(
+    labels: dict[str, tuple[str, ...]] | None, reference: int | None
+) -> dict[str, tuple[str, ...]] | None:
+    """Return labels, as in `Posterior`, without that of a reference class."""
+    if reference is None or labels is None:
+        return labels
+    classes = labels["coef"]
+    return {**labels, "coef": classes[:reference] + classes[reference + 1 :]}
 
 
 def parameter_names(

@@ -248,3 +248,14 @@ def positive_number(value: Any, name: str) -> float:
     if not is_positive(value):
         raise ValueError(f"{name} must be positive and finite; got {value!r}.")
     return float(value)
+
+
+def rebound(prior: Prior, index: np.ndarray, moved: np.ndarray | float = 0.0) -> Prior:
+    """Return a bound prior that serves other coordinates, as many or by one number for all; ``moved`` adds to loc."""
+    _, loc, scale, truncated = prior.bound
+    copy = type(prior)(**prior.get_params())
+    loc, scale = (
+        np.array(np.broadcast_to(a, np.shape(index)), dtype=np.float64) for a in (loc + moved, scale)
+    )
+    copy._attach((np.ascontiguousarray(index, dtype=np.intp), loc, scale, truncated))
+    return copy

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from bayesglm.inference.contrasts import OF_DIFFERENCE, contrasts, sets
 from bayesglm.inference.gaussian import GaussianPrior
 from bayesglm.inference.presets import aux_preset
 from bayesglm.inference.prior_arguments import (
@@ -20,6 +21,7 @@ from bayesglm.inference.prior_arguments import (
     bound_positive,
     coefficient_priors,
     is_preset,
+    rebound,
 )
 from bayesglm.inference.regression_data import RegressionData
 from bayesglm.inference.sufficient import Summary
@@ -32,13 +34,23 @@ DEFAULT_SIGMA_DF = 4.0
 
 @dataclass(frozen=True)
 class StandardisedPriors:
-    """Bound priors in standardised units; the intercept's speaks of ``intercept - shift @ coef``."""
+    """Bound priors in standardised units; the intercept's speaks of ``intercept - shift @ coef``.
+
+    Of several classes they are the priors of the sets that ``contrasts`` makes linear predictors from: the
+    coefficients' are those of each set, and the intercept's is bound to the numbers of the sets.
+    """
 
     coef: tuple[Prior, ...]
     intercept: Prior | None
     aux: dict[str, Prior]
     shift: np.ndarray
     positive: np.ndarray
+    contrasts: np.ndarray | None = None
+
+    @property
+    def n_sets(self) -> int:
+        """Sets of an intercept and coefficients."""
+        return 1 if self.contrasts is None else self.contrasts.shape[1]
 
     @property
     def sigma(self) -> Prior:
@@ -112,7 +124,13 @@ class PriorSet:
     exact_fit : bool
         Whether the data are fitted to rounding error, so that sigma's prior was replaced.
     n_predictors : int
-        Linear predictors a row, all of which have the same priors: more than one for more than two classes.
+        Linear predictors a row: more than one for more than two classes.
+    reference : int or None
+        Of several classes, the one whose coefficients are zero; the priors are those of the others. None: the
+        coefficients of all classes add up to zero, and the priors, normal ones around zero or flat, are those of the
+        difference between two of them (see `bayesglm.inference.contrasts`).
+    levels : ndarray of shape (n_predictors,) or None
+        Of several classes, what the intercepts' prior is around; None: all the same.
     """
 
     coef: tuple[Prior, ...]
@@ -123,6 +141,8 @@ class PriorSet:
     labels: tuple[str, ...]
     exact_fit: bool = False
     n_predictors: int = 1
+    reference: int | None = None
+    levels: np.ndarray | None = None
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # Before there were other likelihoods than the normal one, its prior was an attribute of its own.
@@ -139,6 +159,19 @@ class PriorSet:
         """The prior on all coefficients together, if that is what they have."""
         return _sparse(self.coef)
 
+    @property
+    def sums_to_zero(self) -> bool:
+        """Whether the coefficients of several classes add up to zero."""
+        return self.n_predictors > 1 and self.reference is None
+
+    @property
+    def reached(self) -> np.ndarray:
+        """What of an offset, which is added to the log odds against a reference, each linear predictor has."""
+        found = np.ones(self.n_predictors)
+        if self.reference is not None:
+            found[self.reference] = 0.0
+        return found
+
     def labels_of_scales(self, terms: Mapping[str, Sequence[int]]) -> dict[str, tuple[str, ...]] | None:
         """Return names for learned scales, if there is one for each of the terms; see `Posterior`."""
         if self.sparse is None or not self.sparse.hyper_shape:
@@ -152,13 +185,29 @@ class PriorSet:
         if self.intercept is not None:
             intercept = self.intercept.transformed(units.y_mean, units.y_unit)
         self._refuse_out_of_range(units, unit)
+        matrix = None
+        if self.n_predictors > 1:
+            assert isinstance(units, RegressionData)
+            assert units.classes is not None
+            reference = None if self.reference is None else int(np.argsort(units.classes)[self.reference])
+            matrix = contrasts(self.n_predictors, reference)
+            if intercept is not None:
+                levels = np.zeros(self.n_predictors) if self.levels is None else self.levels[units.classes]
+                intercept = rebound(self._of_set(intercept), np.arange(matrix.shape[1]), sets(levels, matrix))
         return StandardisedPriors(
-            coef=tuple(prior.transformed(0.0, unit[prior.bound[0]]) for prior in self.coef),
+            coef=tuple(self._of_set(prior.transformed(0.0, unit[prior.bound[0]])) for prior in self.coef),
             intercept=intercept,
             aux={name: prior.transformed(0.0, _aux_unit(units, name)) for name, prior in self.aux.items()},
             shift=np.zeros(len(unit)) if self.centred else units.x_mean / units.x_unit,
             positive=self.positive,
+            contrasts=matrix,
         )
+
+    def _of_set(self, prior: Prior) -> Prior:
+        """Return the prior of a set where ``prior`` is that of the difference between two classes."""
+        if not self.sums_to_zero:
+            return prior
+        return prior.moved(prior.bound[1], OF_DIFFERENCE * prior.bound[2])
 
     def _refuse_out_of_range(self, units: Summary | RegressionData, unit: np.ndarray) -> None:
         """Refuse a prior so far from the data's own scale that no arithmetic can hold both."""
@@ -192,18 +241,38 @@ class PriorSet:
     def log_density(self, draws: Mapping[str, np.ndarray], x_mean: np.ndarray) -> dict[str, np.ndarray]:
         """Return the log prior density of draws by variable, each shaped as the draws.
 
-        Coefficients whose prior is on all of them together have none of their own, and are left out.
+        Coefficients whose prior is on all of them together have none of their own, and are left out. Of several
+        classes that add up to zero each has a share of the density of the contrasts.
         """
         out = {name: prior.logpdf(draws[name][..., np.newaxis])[..., 0] for name, prior in self.aux.items()}
         coef = draws["coef"]
         if _sparse(self.coef) is None:
             out["coef"] = np.empty(coef.shape)
         for prior in self.coef if "coef" in out else ():
-            out["coef"][..., prior.bound[0]] = prior.logpdf(coef[..., prior.bound[0]])
+            out["coef"][..., prior.bound[0]] = self._log_density(prior, coef[..., prior.bound[0]])
         if self.intercept is not None:
             level = draws["Intercept"] + (coef @ x_mean if self.centred else 0.0)
-            out["Intercept"] = self.intercept.logpdf(level[..., np.newaxis])[..., 0]
+            if self.levels is not None:
+                level = level - self._expected_levels()
+            out["Intercept"] = self._log_density(self.intercept, level[..., np.newaxis])[..., 0]
+        if self.reference is not None:  # zero, and no parameters
+            for name in out.keys() & {"coef", "Intercept"}:
+                np.moveaxis(out[name], 2, 0)[self.reference] = 0.0
         return out
+
+    def _log_density(self, prior: Prior, values: np.ndarray) -> np.ndarray:
+        """Return the log density of coefficients or intercepts, of several classes by class."""
+        own = self._of_set(prior)
+        found = np.asarray(own.logpdf(values))
+        if self.sums_to_zero:
+            # Squares of contrasts add up to those of coefficients, but there is one contrast fewer.
+            found = found - own.logpdf(np.asarray(own.bound[1])) / self.n_predictors
+        return found
+
+    def _expected_levels(self) -> np.ndarray:
+        """Return what the intercepts of several classes are around, in their coding."""
+        assert self.levels is not None
+        return self.levels - (self.levels.mean() if self.reference is None else self.levels[self.reference])
 
     def draw(self, rng: np.random.Generator, size: int, x_mean: np.ndarray) -> dict[str, np.ndarray]:
         """Draw ``size`` parameter sets from the prior; raises ValueError for a flat one."""
@@ -221,19 +290,23 @@ class PriorSet:
                 f"The prior of {flat[0]} is flat, so nothing can be drawn from it: give a proper prior, or leave "
                 "prior=True out."
             )
-        several = () if self.n_predictors == 1 else (self.n_predictors,)
-        shape = (size, *several)
+        matrix = np.eye(1) if self.n_predictors == 1 else contrasts(self.n_predictors, self.reference)
+        shape = (size,) if self.n_predictors == 1 else (size, matrix.shape[1])
         n = int(np.prod(shape))
         coef = np.empty((*shape, len(self.positive)))
         sparse = _sparse(self.coef)
         for prior in self.coef if sparse is None else ():
-            coef[..., prior.bound[0]] = prior.draw(rng, n).reshape(*shape, -1)
+            coef[..., prior.bound[0]] = self._of_set(prior).draw(rng, n).reshape(*shape, -1)
+        if self.n_predictors > 1:
+            coef = matrix @ coef
         out = {"coef": coef, **{name: prior.draw(rng, size)[:, 0] for name, prior in self.aux.items()}}
         hyper: dict[str, np.ndarray] = {}
         if sparse is not None:
             coef[:], hyper = sparse.draw_with(rng, out.get("sigma", np.ones(size)))
         if self.intercept is not None:
-            level = self.intercept.draw(rng, n)[:, 0].reshape(shape)
+            level = self._of_set(self.intercept).draw(rng, n)[:, 0].reshape(shape)
+            if self.n_predictors > 1:
+                level = level @ matrix.T + (0.0 if self.levels is None else self._expected_levels())
             out["Intercept"] = level - (coef @ x_mean if self.centred else 0.0)
         return out | hyper
 
@@ -251,6 +324,8 @@ class PriorSet:
         lines = [] if self.intercept is None else [("Intercept", str(self.intercept.resolved()))]
         if lines and self.centred:
             lines[0] = ("Intercept (at the predictors' means)", lines[0][1])
+        if lines and self.levels is not None:
+            lines[0] = (lines[0][0], f"{lines[0][1]} around the classes' shares")
         for label, prior in zip(self.labels, self.coef, strict=True):
             if isinstance(prior, SparsePrior):
                 found = [(f"{label}, at sd(x) = 1", str(prior.resolved()))]

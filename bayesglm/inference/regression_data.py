@@ -62,6 +62,9 @@ class RegressionData:
         What y was divided by.
     response_mean : float
         What was taken from y before.
+    classes : ndarray of int or None
+        Of a response that is one of several classes: which class each number in ``y`` stands for. Numbers here follow
+        from the rows of a class, so that another order of labels is the same model with the same draws.
     """
 
     design: Design
@@ -84,6 +87,7 @@ class RegressionData:
     aux_units: dict[str, float]
     response_unit: float
     response_mean: float
+    classes: np.ndarray | None = None
 
     @property
     def observed(self) -> np.ndarray:
@@ -152,6 +156,10 @@ def regression_data(
     family.check()
     family.check_response(y, extra)
     n_rows = len(y) if weights is None else int(np.count_nonzero(weights))
+    classes = None
+    if family.n_predictors > 1:
+        classes = canonical.canonical_classes(X, y, weights, family.n_predictors)
+        y = np.argsort(classes).astype(np.float64)[y.astype(np.intp)]
     X, y, weights, extra, offset = _settled_rows(X, y, weights, extra, offset)
     if weights is not None and np.all(weights == 1.0):
         weights = None
@@ -215,6 +223,7 @@ def regression_data(
         aux_units=dict.fromkeys(family.in_units_of_y, response_unit),
         response_unit=response_unit,
         response_mean=response_mean,
+        classes=classes,
     )
 
 

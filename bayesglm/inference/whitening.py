@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import eigvalsh
 
+from bayesglm.inference.contrasts import sets
 from bayesglm.inference.curvature import Curvature
 from bayesglm.inference.directions import MANY, Directions, normal_directions, turned_fit
 from bayesglm.inference.laplace import LaplaceFit, fit_laplace
 from bayesglm.inference.modes import highest_and_others
 from bayesglm.inference.moving import EndlessError, moving_target
+from bayesglm.inference.prior_arguments import rebound
 from bayesglm.inference.prior_set import PriorSet, StandardisedPriors
 from bayesglm.inference.regression_data import LARGEST_LOG_SHAPE, RegressionData
 from bayesglm.kernel.coefficient_maps import CoefMap, MappedTarget, PositiveMap, TailMap
@@ -61,12 +63,15 @@ class Whitened:
         Further modes.
     directions : Directions or None
         What the target has for coefficients, if not they themselves.
+    contrasts : ndarray of shape (n_predictors, n_sets) or None
+        How several linear predictors come from what the target has.
     """
 
     target: AffineTarget
     laplace: LaplaceFit | None = None
     others: tuple[LaplaceFit, ...] = ()
     directions: Directions | None = None
+    contrasts: np.ndarray | None = None
 
 
 def whitened(data: RegressionData, priors: PriorSet) -> Whitened:
@@ -97,20 +102,22 @@ def whitened(data: RegressionData, priors: PriorSet) -> Whitened:
     directions = normal_directions(data, standardised)
     if directions is None:
         target, fit, others = _at_mode(data, standardised, _within(standardised, data.design.n_columns))
-        return Whitened(AffineTarget(target, fit.mode, fit.factor), fit, others)
+        affine = AffineTarget(target, fit.mode, fit.factor)
+        return Whitened(affine, fit, others, contrasts=standardised.contrasts)
     target, fit, others = _at_mode(
         directions.data(data), directions.priors(standardised), directions.at_zero()
     )
     turned = None
     if not others:
-        turned = turned_fit(fit, data.family.n_predictors, int(data.intercept), directions.basis.shape[1])
+        turned = turned_fit(fit, standardised.n_sets, int(data.intercept), directions.basis.shape[1])
     if turned is not None:
         turn, fit = turned
         directions = directions.turned(turn)
         along = directions.priors(standardised)
-        prior = _joint(along, data.family.n_predictors, len(along.shift))
+        prior = _joint(along, len(along.shift))
         target = _regression(directions.data(data), along, prior)
-    return Whitened(AffineTarget(target, fit.mode, fit.factor), fit, others, directions)
+    affine = AffineTarget(target, fit.mode, fit.factor)
+    return Whitened(affine, fit, others, directions, standardised.contrasts)
 
 
 def _moving(data: RegressionData, priors: StandardisedPriors) -> Whitened | None:
@@ -154,9 +161,7 @@ def _target_and_start(
     """Return the target in coordinates in which priors have neither bounds nor heavy tails, and where to begin."""
     p, first = data.design.n_columns, int(data.intercept)
     coef_map = _elementwise_map(data, priors)
-    plain = _regression(
-        data, priors, _joint(priors, data.family.n_predictors, p) if coef_map is None else None
-    )
+    plain = _regression(data, priors, _joint(priors, p) if coef_map is None else None)
     start = _start(data, plain, coef)
     target: RegressionTarget | MappedTarget = plain
     if coef_map is not None:
@@ -175,16 +180,16 @@ def _at_mode(
     data: RegressionData, priors: StandardisedPriors, coef: np.ndarray
 ) -> tuple[RegressionTarget | MappedTarget, LaplaceFit, tuple[LaplaceFit, ...]]:
     """Return the target, the approximation at its mode, and further modes; the climb starts at ``coef``."""
-    p, K, first = data.design.n_columns, data.family.n_predictors, int(data.intercept)
+    p, first = data.design.n_columns, int(data.intercept)
     target, start = _target_and_start(data, priors, coef)
     curvature = Curvature(target, priors)
     fit, others = highest_and_others(data, target, curvature, fit_laplace(target, start, curvature))
     data.warn_of_exact_fit(fit.mode, fit.converged)
     if any(isinstance(prior, Flat) for prior in (*priors.coef, priors.intercept)):
         if fit.flat.shape[1]:
-            raise UndeterminedError(_undetermined(fit, p, K, first))
+            raise UndeterminedError(_undetermined(fit, p, priors.n_sets, first))
         # Where classes are separated the likelihood rises for ever, and its curvature goes to nothing on the way.
-        n = K * (p + first)
+        n = priors.n_sets * (p + first)
         before, after = curvature(start)[:n, :n], fit.curvature[:n, :n]
         # (With Student's t the climb may just be slow: where lines through two groups of rows are nearly as good.)
         lost = not fit.converged and not isinstance(data.family, StudentTNoise)
@@ -199,7 +204,7 @@ def _regression(
     """Return the target in the design's coordinates."""
     aux: Prior | None = None
     for i, prior in enumerate(priors.aux.values()):
-        own = _rebound(prior, np.array([i]))
+        own = rebound(prior, np.array([i]))
         aux = own if aux is None else JointPrior(aux, own)
     return RegressionTarget(
         data.design,
@@ -213,23 +218,16 @@ def _regression(
         coef_prior=coef_prior,
         intercept_prior=priors.intercept,
         aux_prior=aux,
+        contrasts=priors.contrasts,
     )
 
 
-def _rebound(prior: Prior, index: np.ndarray) -> Prior:
-    """Return a bound prior that serves other coordinates."""
-    _, loc, scale, truncated = prior.bound
-    copy = type(prior)(**prior.get_params())
-    copy._attach((np.ascontiguousarray(index, dtype=np.intp), loc, scale, truncated))
-    return copy
-
-
-def _joint(priors: StandardisedPriors, n_predictors: int, p: int) -> Prior | None:
-    """Return the coefficients' priors as one, for all linear predictors."""
+def _joint(priors: StandardisedPriors, p: int) -> Prior | None:
+    """Return the coefficients' priors as one, for all sets."""
     joint: Prior | None = None
-    for k in range(n_predictors):
+    for k in range(priors.n_sets):
         for prior in priors.coef:
-            own = _rebound(prior, np.asarray(prior.bound[0]) + k * p)
+            own = rebound(prior, np.asarray(prior.bound[0]) + k * p)
             joint = own if joint is None else JointPrior(joint, own)
     return joint
 
@@ -238,10 +236,13 @@ def _start(data: RegressionData, target: RegressionTarget, coef: np.ndarray) -> 
     """Return the point of a model with these coefficients, and otherwise without predictors."""
     q = np.zeros(target.dim)
     width = data.design.n_columns + data.intercept
-    for k in range(data.family.n_predictors):
+    for k in range(target.n_sets):
         q[k * width + data.intercept : (k + 1) * width] = coef
     if data.intercept:
-        q[: target.n_linear : width] = (np.asarray(data.level) - data.y_mean) / data.y_unit
+        if target.contrasts is None:
+            q[: target.n_linear : width] = (data.level - data.y_mean) / data.y_unit
+        else:
+            q[: target.n_linear : width] = sets(data.level, target.contrasts)
     for i, name in enumerate(data.family.aux):
         q[target.n_linear + i] = np.log(data.aux_start[name])
     return q
@@ -256,11 +257,12 @@ def _within(priors: StandardisedPriors, p: int) -> np.ndarray:
     return found
 
 
-def _undetermined(fit: LaplaceFit, p: int, K: int, first: int) -> np.ndarray:
+def _undetermined(fit: LaplaceFit, p: int, n_sets: int, first: int) -> np.ndarray:
     """Return the columns that take part in what the data leave open."""
     if not fit.flat.shape[1]:
         return np.zeros(0, dtype=np.intp)
-    share = np.abs(fit.flat[: K * (p + first)]).max(axis=1).reshape(K, p + first)[:, first:].max(axis=0)
+    largest = np.abs(fit.flat[: n_sets * (p + first)]).max(axis=1)
+    share = largest.reshape(n_sets, p + first)[:, first:].max(axis=0)
     return np.flatnonzero(share > 1e-6)
 
 

@@ -318,4 +318,54 @@ static double bg_gamma(ptrdiff_t n, const double *y, const double *weight, const
     return total;
 }
 
+/* Rows of class numbers y, K linear predictors each, those of one class after those of another: sum of
+   w (eta_y - log sum_k exp(eta_k)); writes the derivatives by all linear predictors unless score is NULL. */
+FOR_ANY_PROCESSOR __attribute__((unused))
+static double bg_softmax(ptrdiff_t n, ptrdiff_t K, const double *y, const double *weight, const double *eta,
+                         double *score)
+{
+    double total = 0.0, top[CHUNK], sum[CHUNK], terms[CHUNK];
+    for (ptrdiff_t first = 0; first < n; first += CHUNK) {
+        ptrdiff_t size = n - first < CHUNK ? n - first : CHUNK;
+        const double *v = y + first, *w = weight ? weight + first : NULL;
+        for (ptrdiff_t i = 0; i < size; i++) {
+            top[i] = eta[first + i];
+            sum[i] = 0.0;
+        }
+        for (ptrdiff_t k = 1; k < K; k++) {
+            const double *u = eta + k * n + first;
+            for (ptrdiff_t i = 0; i < size; i++)
+                top[i] = u[i] > top[i] ? u[i] : top[i];
+        }
+        for (ptrdiff_t k = 0; k < K; k++) {
+            const double *u = eta + k * n + first;
+            double e[CHUNK];
+            for (ptrdiff_t i = 0; i < size; i++) {
+                e[i] = bg_exp(u[i] - top[i]);
+                sum[i] += e[i];
+            }
+            if (score)
+                memcpy(score + k * n + first, e, size * sizeof(double));
+        }
+        for (ptrdiff_t i = 0; i < size; i++)
+            terms[i] = eta[(ptrdiff_t)v[i] * n + first + i] - top[i] - log(sum[i]);
+        for (ptrdiff_t i = 0; i < size; i++)
+            sum[i] = (w ? w[i] : 1.0) / sum[i];
+        if (w)
+            for (ptrdiff_t i = 0; i < size; i++)
+                terms[i] *= w[i];
+        if (score) {
+            for (ptrdiff_t k = 0; k < K; k++) {
+                double *s = score + k * n + first;
+                for (ptrdiff_t i = 0; i < size; i++)
+                    s[i] *= -sum[i];
+            }
+            for (ptrdiff_t i = 0; i < size; i++)
+                score[(ptrdiff_t)v[i] * n + first + i] += w ? w[i] : 1.0;
+        }
+        total += bg_sum(terms, size);
+    }
+    return total;
+}
+
 #endif

@@ -17,3 +17,5 @@ cdef extern from "_vector.h" nogil:
         Py_ssize_t n, const double* y, const double* weight, const double* eta, double* score) noexcept
     double gamma_rows "bg_gamma"(
         Py_ssize_t n, const double* y, const double* weight, const double* eta, double* score) noexcept
+    double softmax_rows "bg_softmax"(
+        Py_ssize_t n, Py_ssize_t K, const double* y, const double* weight, const double* eta, double* score) noexcept

@@ -1,13 +1,17 @@
-"""The likelihood of more than two classes: softmax of linear predictors, that of the first class being zero."""
+"""The likelihood of several classes: softmax of a linear predictor for each."""
 
 import numpy as np
 
+from bayesglm.kernel._vector cimport softmax_rows
 from bayesglm.kernel.family cimport Rows
-from libc.math cimport exp, log
+from libc.math cimport exp
 
 
 cdef class Categorical(Family):
-    """Classes 0, 1, ..., n_classes - 1 with log odds eta_k against class 0.
+    """Classes 0, 1, ..., n_classes - 1, whose probabilities are as exp(eta_k) to each other.
+
+    The same number added to all linear predictors of a row changes nothing: what there is one of for each class too
+    many is for whoever makes the linear predictors (see `bayesglm.inference.contrasts`).
 
     Parameters
     ----------
@@ -25,7 +29,7 @@ cdef class Categorical(Family):
     @property
     def n_predictors(self):
         """Number of linear predictors a row has."""
-        return self.n_classes - 1
+        return self.n_classes
 
     def check(self):
         """Raise ValueError unless n_classes is a whole number from 2 up."""
@@ -45,29 +49,13 @@ cdef class Categorical(Family):
         self.K = self.n_predictors
 
     def start(self, y, *, weight=None, extra=None, offset=None):
-        """Return the log ratios of the classes' shares to the first one's, shape (n_classes - 1,)."""
-        share = np.bincount(np.asarray(y).astype(np.intp), weights=weight, minlength=self.n_classes) + 0.5
-        return np.log(share[1:] / share[0]), {}
+        """Return the logarithms of the classes' shares less their mean, shape (n_classes,)."""
+        share = np.log(np.bincount(np.asarray(y).astype(np.intp), weights=weight, minlength=self.n_classes) + 0.5)
+        return share - share.mean(), {}
 
     cdef double loglik(self, const Rows* rows, const double* eta, const double* aux, double* score,
                        double* d_aux) noexcept nogil:
-        cdef Py_ssize_t i, k, n = rows.n, observed
-        cdef double total = 0.0, top, sum, w
-        for i in range(n):
-            w = rows.weight[i] if rows.weight != NULL else 1.0
-            top = 0.0
-            for k in range(self.K):
-                if eta[k * n + i] > top:
-                    top = eta[k * n + i]
-            sum = exp(-top)
-            for k in range(self.K):
-                sum += exp(eta[k * n + i] - top)
-            observed = <Py_ssize_t>rows.y[i] - 1
-            total += w * ((eta[observed * n + i] if observed >= 0 else 0.0) - top - log(sum))
-            if score != NULL:
-                for k in range(self.K):
-                    score[k * n + i] = w * ((1.0 if k == observed else 0.0) - exp(eta[k * n + i] - top) / sum)
-        return total
+        return softmax_rows(rows.n, self.K, rows.y, rows.weight, eta, score)
 
     cdef double value(self, const Rows* rows, const double* eta, const double* aux) noexcept nogil:
         return self.loglik(rows, eta, aux, NULL, NULL)
@@ -77,26 +65,31 @@ cdef class Categorical(Family):
         cdef double top, sum, w, p, q
         for i in range(n):
             w = rows.weight[i] if rows.weight != NULL else 1.0
-            top = 0.0
-            for k in range(K):
+            top = eta[i]
+            for k in range(1, K):
                 if eta[k * n + i] > top:
                     top = eta[k * n + i]
-            sum = exp(-top)
+            sum = 0.0
             for k in range(K):
-                sum += exp(eta[k * n + i] - top)
+                # On the diagonal of the row's matrix for a while.
+                out[(k * K + k) * n + i] = exp(eta[k * n + i] - top)
+                sum += out[(k * K + k) * n + i]
             for k in range(K):
-                p = exp(eta[k * n + i] - top) / sum
-                for l in range(K):
-                    q = exp(eta[l * n + i] - top) / sum
-                    out[(k * K + l) * n + i] = w * ((p if k == l else 0.0) - p * q)
+                p = out[(k * K + k) * n + i] / sum
+                for l in range(k):
+                    q = out[(l * K + l) * n + i]
+                    out[(k * K + l) * n + i] = out[(l * K + k) * n + i] = -p * q * w
+                out[(k * K + k) * n + i] = p
+            for k in range(K):
+                p = out[(k * K + k) * n + i]
+                out[(k * K + k) * n + i] = w * p * (1.0 - p)
 
     # -- predictions: eta has the linear predictors along its last axis --------------------------
 
     def log_probabilities(self, eta):
-        """Return the log probabilities of all classes along the last axis; ``eta`` has shape (..., n_classes - 1)."""
-        eta = np.asarray(eta)
-        full = np.concatenate([np.zeros((*eta.shape[:-1], 1)), eta], axis=-1)
-        full -= full.max(axis=-1, keepdims=True)
+        """Return the log probabilities of all classes along the last axis; ``eta`` has shape (..., n_classes)."""
+        full = np.asarray(eta)
+        full = full - full.max(axis=-1, keepdims=True)
         return full - np.log(np.exp(full).sum(axis=-1, keepdims=True))
 
     def probabilities(self, eta):

@@ -13,6 +13,8 @@ class RegressionTarget(Target):
     n_linear: int
     n_aux: int
     n_predictors: int
+    n_sets: int
+    contrasts: np.ndarray | None
     intercept: bool
     shift: np.ndarray
     coef_prior: Prior | None
@@ -32,6 +34,7 @@ class RegressionTarget(Target):
         coef_prior: Prior | None = None,
         intercept_prior: Prior | None = None,
         aux_prior: Prior | None = None,
+        contrasts: np.ndarray | None = None,
     ) -> None: ...
     def clone(self) -> RegressionTarget: ...
     def linear_predictor(self, q: np.ndarray) -> np.ndarray: ...

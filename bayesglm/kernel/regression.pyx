@@ -1,8 +1,10 @@
 """The density of a regression's parameters: rows in blocks, a family, priors; one gradient reads the data once.
 
 Coordinates are, for each linear predictor, the intercept (if there is one) and the coefficients, then the
-logarithms of the auxiliary parameters, everything in the units of the design. Priors speak of the auxiliary
-parameters themselves: the Jacobian of the logarithm is part of the density.
+logarithms of the auxiliary parameters, everything in the units of the design. Where a row has more linear predictors
+than the data can tell apart (one for each class), coordinates have a set less, and contrasts make the coefficients of
+all linear predictors from them. Priors speak of the auxiliary parameters themselves: the Jacobian of the logarithm is
+part of the density.
 """
 
 import numpy as np
@@ -30,20 +32,24 @@ cdef class RegressionTarget(Target):
     shift : ndarray of shape (p,), optional
         The intercept's prior speaks of ``intercept - shift @ coef``. None: zeros.
     coef_prior : Prior, optional
-        Bound to positions among the coefficients of all linear predictors, one predictor after another. None: flat.
+        Bound to positions among the coefficients of all sets, one set after another. None: flat.
     intercept_prior : Prior, optional
-        Bound to coordinate 0; serves the intercept of every linear predictor. None: flat.
+        Bound to the numbers of the sets, 0 to n_sets - 1. None: flat.
     aux_prior : Prior, optional
         Of the auxiliary parameters, bound to their positions in ``family.aux`` (several by `JointPrior`). None: flat.
+    contrasts : ndarray of shape (n_predictors, n_sets), optional
+        Coefficients and intercept of linear predictor k are the sum over sets j of ``contrasts[k, j]`` times those of
+        set j; offsets are added to the sets. None: each linear predictor has a set of its own.
 
     Attributes
     ----------
-    n_linear, n_aux, n_predictors : int
-        Intercepts and coefficients; auxiliary parameters; linear predictors.
+    n_linear, n_aux, n_predictors, n_sets : int
+        Intercepts and coefficients among the coordinates; auxiliary parameters; linear predictors of a row; sets of
+        an intercept and coefficients among the coordinates.
     """
 
     def __init__(self, Design design, family, y, *, weight=None, extra=None, offset=None, intercept=True, shift=None,
-                 coef_prior=None, intercept_prior=None, aux_prior=None):
+                 coef_prior=None, intercept_prior=None, aux_prior=None, contrasts=None):
         y = np.ascontiguousarray(y, dtype=np.float64)
         weight, extra, offset = (None if a is None else np.ascontiguousarray(a, dtype=np.float64)
                                  for a in (weight, extra, offset))
@@ -52,31 +58,42 @@ cdef class RegressionTarget(Target):
                 raise ValueError(f"{name} has shape {array.shape}, but the design has {design.n_rows} rows.")
         shift = np.zeros(design.n_columns) if shift is None else np.ascontiguousarray(shift, dtype=np.float64)
         bound = family if family.bound is not None else family.bind(y, weight=weight, extra=extra)
+        if contrasts is not None:
+            contrasts = np.ascontiguousarray(contrasts, dtype=np.float64)
+            if contrasts.ndim != 2 or len(contrasts) != bound.n_predictors:
+                raise ValueError(f"contrasts has shape {contrasts.shape}, but a row has {bound.n_predictors} linear "
+                                 "predictors.")
         self._set(design, bound, (y, weight, extra, offset), intercept, shift, coef_prior, intercept_prior,
-                  aux_prior)
+                  aux_prior, contrasts)
 
     cdef void _set(self, Design design, Family family, tuple arrays, bint intercept, shift, Prior coef_prior,
-                   Prior intercept_prior, Prior aux_prior) except *:
+                   Prior intercept_prior, Prior aux_prior, contrasts) except *:
         cdef Py_ssize_t K = family.n_predictors, p = design.n_columns
+        cdef Py_ssize_t m = K if contrasts is None else contrasts.shape[1]
         self.design, self.family, self.arrays = design, family, arrays
         self._y, self._weight, self._extra, self._offset = arrays
         self.intercept, self.shift = intercept, shift
         self.coef_prior, self.intercept_prior, self.aux_prior = coef_prior, intercept_prior, aux_prior
+        self.contrasts, self._contrasts = contrasts, contrasts
         self._shift = shift
-        self.n_predictors, self.n_aux = K, len(family.aux)
-        self.n_linear = K * (p + self.intercept)
+        self.n_predictors, self.n_sets, self.n_aux = K, m, len(family.aux)
+        self.n_linear = m * (p + self.intercept)
         self.dim = self.n_linear + self.n_aux
+        # What of an offset, which is added to the sets, reaches each linear predictor.
+        self._reached = np.ones(K) if contrasts is None else contrasts.sum(axis=1)
         # One entry more than needed, so that there is an address where nothing is.
-        self._coef, self._raw, self._grad, self._grad_raw = (np.empty(K * p + 1) for _ in range(4))
+        self._coef, self._grad = np.empty(m * p + 1), np.empty(m * p + 1)
+        self._raw, self._grad_raw = np.empty(K * p + 1), np.empty(K * p + 1)
+        self._of_predictors = np.empty(K * (p + self.intercept) + 1)
         self._eta, self._score = np.empty((K + 1) * BLOCK), np.empty((K + 1) * BLOCK)
         self._padded = np.empty(BLOCK)
         self._aux, self._d_aux = np.empty(self.n_aux + 1), np.empty(self.n_aux + 1)
-        self._levels = np.empty(2 * K)
+        self._levels, self._set_levels = np.empty(2 * K), np.empty(2 * m + 1)
 
     cpdef Target clone(self):
         cdef RegressionTarget copy = RegressionTarget.__new__(RegressionTarget)
         copy._set(self.design, self.family, self.arrays, self.intercept, self.shift, self.coef_prior,
-                  self.intercept_prior, self.aux_prior)
+                  self.intercept_prior, self.aux_prior, self.contrasts)
         return copy
 
     def __reduce__(self):
@@ -94,16 +111,29 @@ cdef class RegressionTarget(Target):
         rows.extra = &self._extra[first] if self._extra is not None else NULL
         return rows
 
+    cdef const double* predictors(self, const double* q) noexcept nogil:
+        """Return intercept and coefficients of all linear predictors, one after another: of ``q`` or in scratch."""
+        cdef int width = <int>(self.design.n_columns + (1 if self.intercept else 0))
+        cdef int K = <int>self.n_predictors, m = <int>self.n_sets
+        cdef double one = 1.0, zero = 0.0
+        if self._contrasts is None or not width:
+            return q
+        # Row-major matrices are their transposes to BLAS: B' = q' C'.
+        dgemm("N", "N", &width, &K, &m, &one, <double*>q, &width, <double*>&self._contrasts[0, 0], &m, &zero,
+              &self._of_predictors[0], &width)
+        return &self._of_predictors[0]
+
     cdef void unpack(self, const double* q) noexcept nogil:
         """Set coefficients, levels and auxiliary parameters from coordinates."""
-        cdef Py_ssize_t k, i, p = self.design.n_columns, first = 1 if self.intercept else 0, at = 0
+        cdef Py_ssize_t k, i, p = self.design.n_columns, first = 1 if self.intercept else 0, width = p + first
+        cdef const double* linear = self.predictors(q)
+        for k in range(self.n_sets):
+            memcpy(&self._coef[k * p], q + k * width + first, p * sizeof(double))
         for k in range(self.n_predictors):
-            self._levels[k] = q[at] if self.intercept else 0.0
-            memcpy(&self._coef[k * p], q + at + first, p * sizeof(double))
-            self.design.begin(&self._coef[k * p], &self._levels[k], &self._raw[k * p])
-            at += p + first
+            self._levels[k] = linear[k * width] if self.intercept else 0.0
+            self.design.begin(linear + k * width + first, &self._levels[k], &self._raw[k * p])
         for i in range(self.n_aux):
-            self._aux[i] = exp(q[at + i])
+            self._aux[i] = exp(q[self.n_linear + i])
 
     cdef void predict(self, Py_ssize_t block, Rows* rows) noexcept nogil:
         """Write the linear predictors of a block to the scratch, one predictor after another."""
@@ -113,33 +143,37 @@ cdef class RegressionTarget(Target):
             self.design.matvec(block, &self._raw[k * p], self._levels[k], &self._eta[k * rows.n])
             if self._offset is not None:
                 for i in range(rows.n):
-                    self._eta[k * rows.n + i] += self._offset[first + i]
+                    self._eta[k * rows.n + i] += self._reached[k] * self._offset[first + i]
 
     cdef double log_prior(self, const double* q, double* grad) noexcept nogil:
         """Return the log prior of coordinates with Jacobians; add its gradient unless ``grad`` is NULL.
 
         Works on the coefficients that `unpack` has set.
         """
-        cdef Py_ssize_t k, i, j, p = self.design.n_columns, first = 1 if self.intercept else 0, at
-        cdef double value = 0.0, level, slope
-        memset(&self._grad[0], 0, (self.n_predictors * p + 1) * sizeof(double))
+        cdef Py_ssize_t k, i, j, p = self.design.n_columns, first = 1 if self.intercept else 0, at, m = self.n_sets
+        cdef double value = 0.0
+        cdef double* level = &self._set_levels[0]
+        cdef double* slope = &self._set_levels[m]
+        memset(&self._grad[0], 0, (m * p + 1) * sizeof(double))
+        memset(slope, 0, m * sizeof(double))
         if self.coef_prior is not None:
             value += self.coef_prior.add(&self._coef[0], &self._grad[0])
-        for k in range(self.n_predictors):
-            at = k * (p + first)
-            if self.intercept and self.intercept_prior is not None:
-                level = q[at]
+        if self.intercept and self.intercept_prior is not None:
+            for k in range(m):
+                level[k] = q[k * (p + first)]
                 if p:
-                    level -= dot(&self._shift[0], &self._coef[k * p], p)
-                slope = 0.0
-                value += self.intercept_prior.add(&level, &slope)
+                    level[k] -= dot(&self._shift[0], &self._coef[k * p], p)
+            value += self.intercept_prior.add(level, slope)
+            for k in range(m):
                 for j in range(p):
-                    self._grad[k * p + j] -= slope * self._shift[j]
+                    self._grad[k * p + j] -= slope[k] * self._shift[j]
                 if grad != NULL:
-                    grad[at] += slope
-            if grad != NULL:
+                    grad[k * (p + first)] += slope[k]
+        if grad != NULL:
+            for k in range(m):
+                at = k * (p + first) + first
                 for j in range(p):
-                    grad[at + first + j] += self._grad[k * p + j]
+                    grad[at + j] += self._grad[k * p + j]
         memset(&self._d_aux[0], 0, (self.n_aux + 1) * sizeof(double))
         if self.aux_prior is not None:
             value += self.aux_prior.add(&self._aux[0], &self._d_aux[0])
@@ -151,7 +185,9 @@ cdef class RegressionTarget(Target):
 
     cdef double logp_grad(self, const double* q, double* grad) noexcept nogil:
         cdef Py_ssize_t b, k, i, p = self.design.n_columns, first = 1 if self.intercept else 0
-        cdef double value = 0.0, total
+        cdef int width = <int>(p + first), K = <int>self.n_predictors, m = <int>self.n_sets
+        cdef double value = 0.0, total, one = 1.0, zero = 0.0
+        cdef double* slopes = grad if self._contrasts is None else &self._of_predictors[0]
         cdef const double* score
         cdef Rows rows
         self.unpack(q)
@@ -177,9 +213,14 @@ cdef class RegressionTarget(Target):
         value += self.family.shared(&self._aux[0], &self._d_aux[0])
         for k in range(self.n_predictors):
             total = self._levels[self.n_predictors + k]
+            memset(slopes + k * (p + first), 0, (p + first) * sizeof(double))
             if self.intercept:
-                grad[k * (p + 1)] = total
-            self.design.end(&self._grad_raw[k * p], total, grad + k * (p + first) + first)
+                slopes[k * (p + 1)] = total
+            self.design.end(&self._grad_raw[k * p], total, slopes + k * (p + first) + first)
+        if self._contrasts is not None and width:
+            # Of the sets, G' = B' C in BLAS's order.
+            dgemm("N", "T", &width, &m, &K, &one, slopes, &width, <double*>&self._contrasts[0, 0], &m, &zero, grad,
+                  &width)
         for i in range(self.n_aux):
             grad[self.n_linear + i] = self._d_aux[i] * self._aux[i]
         return value + self.log_prior(q, grad)
@@ -206,8 +247,8 @@ cdef class RegressionTarget(Target):
     def information(self, q):
         """Return the sum of the rows' X' W X with the family's curvature W, shape (n_linear, n_linear).
 
-        That is minus the second derivative of the log likelihood, or its expectation, by the linear coordinates;
-        the prior is not part of it.
+        That is minus the second derivative of the log likelihood, or its expectation, by the linear coordinates of
+        all sets; the prior is not part of it.
         """
         cdef const double[::1] point = np.ascontiguousarray(q, dtype=np.float64)
         cdef Py_ssize_t b, k, l, i, j, p = self.design.n_columns, first = 1 if self.intercept else 0
@@ -246,7 +287,11 @@ cdef class RegressionTarget(Target):
         for k in range(K):
             for l in range(k):
                 blocks[k, l] = blocks[l, k].T
-        return np.ascontiguousarray(blocks.transpose(0, 2, 1, 3)).reshape(K * width, K * width)
+        if self.contrasts is not None:
+            # (set, predictor) and then (set, set) in place of (predictor, predictor).
+            blocks = np.tensordot(self.contrasts, blocks, axes=(0, 0))
+            blocks = np.tensordot(self.contrasts, blocks, axes=(0, 1)).transpose(1, 0, 2, 3)
+        return np.ascontiguousarray(blocks.transpose(0, 2, 1, 3)).reshape(self.n_linear, self.n_linear)
 
     def _check(self, size):
         if size != self.dim:

@@ -46,7 +46,9 @@ def sweep(RegressionTarget target, points, out=None, stop=None):
     cdef Py_ssize_t b, first, size, i, j, k
     cdef int rows_, columns, inner = <int>p, ld = BLOCK
     cdef double one = 1.0, level, unused = 0.0
+    cdef Py_ssize_t at = 1 if target.intercept else 0
     cdef const double* x
+    cdef const double* linear
     cdef Rows rows
     cdef double[::1] raw = np.empty(m * K * p + 1), levels = np.empty(m * K), aux = np.empty(m * target.n_aux + 1)
     cdef double[::1] eta = np.empty(AT_ONCE * K * BLOCK), scratch = np.empty(BLOCK * p + 1)
@@ -54,9 +56,10 @@ def sweep(RegressionTarget target, points, out=None, stop=None):
         for i in range(m):
             target.unpack(&q[i, 0])
             # dense() of a sparse design is standardised already: it wants the coefficients themselves.
-            memcpy(&raw[i * K * p], &target._coef[0], K * p * sizeof(double))
+            linear = target.predictors(&q[i, 0])
             for k in range(K):
-                levels[i * K + k] = q[i, k * (p + 1)] if target.intercept else 0.0
+                memcpy(&raw[(i * K + k) * p], linear + k * (p + at) + at, p * sizeof(double))
+                levels[i * K + k] = linear[k * (p + 1)] if target.intercept else 0.0
             memcpy(&aux[i * target.n_aux], &target._aux[0], target.n_aux * sizeof(double))
             target._d_aux[0] = unused
             value[i] = target.log_prior(&q[i, 0], NULL) + target.family.shared(&target._aux[0], &target._d_aux[0])
@@ -76,7 +79,7 @@ def sweep(RegressionTarget target, points, out=None, stop=None):
                         eta[j * rows.n + i] = level
                     if target._offset is not None:
                         for i in range(rows.n):
-                            eta[j * rows.n + i] += target._offset[b * BLOCK + i]
+                            eta[j * rows.n + i] += target._reached[j % K] * target._offset[b * BLOCK + i]
                 if p:
                     dgemm("N", "N", &rows_, &columns, &inner, &one, <double*>x, &ld, &raw[first * K * p], &inner, &one,
                           &eta[0], &rows_)

@@ -190,14 +190,35 @@ def truth(data: Standardised, prior: str) -> Truth:
 # -- classes -----------------------------------------------------------------------------------------------------------
 
 
-def softmax(z: np.ndarray, labels: np.ndarray, w: np.ndarray, classes: int) -> Moments:
-    """Return the posterior of the levels and of the slopes against class 0, for a standardised predictor."""
-    k = classes - 1
+def softmax(z: np.ndarray, labels: np.ndarray, w: np.ndarray, classes: int, reference: int | None) -> Moments:
+    """Return the posterior of the levels and slopes of all classes (but the reference), for a standardised predictor.
 
-    def log_density(q: np.ndarray) -> np.ndarray:
-        eta = q[:, np.newaxis, :k] + q[:, np.newaxis, k:] * z[:, np.newaxis]
-        eta = np.concatenate([np.zeros_like(eta[..., :1]), eta], axis=-1)
+    Written in the differences from one class, and not in contrasts: they have N(0, 2.5²) each, and where no class is
+    the reference their correlation is a half, which makes coefficients that add up to zero of variance 2.5²/2 times
+    1 - 1/K. Levels are around those of the classes' shares.
+    """
+    k, base = classes - 1, 0 if reference is None else reference
+    others = np.delete(np.arange(classes), base)
+    shares = np.log(np.bincount(labels, w, classes) + 0.5)
+    levels = shares[others] - shares[base]
+    covariance = np.eye(k) if reference is not None else 0.5 * (np.eye(k) + 1.0)
+    precision = np.linalg.inv(2.5**2 * covariance)
+
+    def full(q: np.ndarray) -> np.ndarray:
+        return np.insert(q, base, 0.0, axis=-1)
+
+    def log_density(q: np.ndarray) -> np.ndarray:  # of levels less what they are around
+        eta = full(q[:, :k] + levels)[:, np.newaxis] + full(q[:, k:])[:, np.newaxis] * z[:, np.newaxis]
         own = np.take_along_axis(eta, labels[np.newaxis, :, np.newaxis], axis=-1)[..., 0]
-        return (own - logsumexp(eta, axis=-1)) @ w - 0.5 * ((q / 2.5) ** 2).sum(axis=1)
+        prior = sum(np.einsum("ij,jk,ik->i", u, precision, u) for u in (q[:, :k], q[:, k:]))
+        return (own - logsumexp(eta, axis=-1)) @ w - 0.5 * prior
 
-    return moments(log_density, 2 * k)
+    def coded(q: np.ndarray) -> np.ndarray:
+        q = q + np.append(levels, np.zeros(k))
+        if reference is not None:
+            return q
+        return np.hstack(
+            [full(part) - full(part).mean(axis=1, keepdims=True) for part in (q[:, :k], q[:, k:])]
+        )
+
+    return moments(log_density, 2 * k, function=coded)

@@ -84,7 +84,9 @@ def test_ranks_of_classes_are_uniform():
     rng = np.random.default_rng(2)
     family, truths, posteriors = families.Categorical(3), [], []
     for replication in range(REPLICATIONS):
-        coef, level = rng.normal(0.0, 0.6, (2, 2)), rng.normal(0.0, 0.6, 2)
+        # Coefficients of three classes less their mean: of two the difference has the scale of the prior.
+        coef, level = rng.normal(0.0, 0.6 / np.sqrt(2.0), (3, 2)), rng.normal(0.0, 0.6 / np.sqrt(2.0), 3)
+        coef, level = coef - coef.mean(axis=0), level - level.mean()
         intercept = level - coef @ X.mean(axis=0)
         y = family.draw(rng, intercept + X @ coef.T, {})
         if len(np.unique(y)) < 3:
@@ -96,7 +98,7 @@ def test_ranks_of_classes_are_uniform():
             warnings.simplefilter("ignore")
             draws = model.fit(X, y).posterior_.draws
         shape = draws["coef"].shape
-        table = np.concatenate([draws["Intercept"], draws["coef"].reshape(*shape[:2], 4)], axis=2)
+        table = np.concatenate([draws["Intercept"], draws["coef"].reshape(*shape[:2], 6)], axis=2)
         truths.append([*intercept, *coef.ravel()])
         posteriors.append(keep_apart(table))
     assert len(truths) > 0.9 * REPLICATIONS

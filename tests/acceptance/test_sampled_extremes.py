@@ -40,9 +40,12 @@ CLASSES = {
 }
 
 
-@pytest.mark.parametrize("name", CLASSES)
+@pytest.mark.parametrize(
+    ("name", "reference"),
+    [*((name, None) for name in CLASSES), ("separated", 1), ("a rare class", 2), ("six classes", 0)],
+)
 @pytest.mark.filterwarnings("error::sklearn.exceptions.ConvergenceWarning")
-def test_classes(name):
+def test_classes(name, reference):
     x, labels, weights = CLASSES[name]
     x = np.asarray(x, np.longdouble)
     w = np.ones(len(x)) if weights is None else weights.astype(float)
@@ -50,11 +53,14 @@ def test_classes(name):
     sd = np.sqrt(w @ (x - mean) ** 2 / w.sum()) or np.longdouble(1.0)
     classes = labels.max() + 1
     rows = x.astype(float)[:, np.newaxis]
-    model = BayesianLogisticRegression(random_state=0, draws=8000).fit(rows, labels, weights)
+    model = BayesianLogisticRegression(random_state=0, draws=8000, reference=reference)
+    model.fit(rows, labels, weights)
     draws = model.posterior_.draws
+    if reference is not None:
+        draws = {name: np.delete(values, reference, axis=2) for name, values in draws.items()}
     level = draws["Intercept"] + draws["coef"][..., 0] * mean
     found = np.concatenate([level, draws["coef"][..., 0] * sd], axis=-1)
-    expected = softmax(((x - mean) / sd).astype(float), labels, w, classes)
+    expected = softmax(((x - mean) / sd).astype(float), labels, w, classes, reference)
     assert_moments(np.moveaxis(found, -1, 0).astype(float), expected, least=0.02)
     probabilities = model.predict_proba(rows)
     assert np.isfinite(probabilities).all()

@@ -58,7 +58,7 @@ MODELS = {
 def response(family, n):
     rng = np.random.default_rng(1)
     if isinstance(family, Bernoulli | Categorical):
-        return rng.integers(0, getattr(family, "n_predictors", 1) + (isinstance(family, Bernoulli)), n) * 1.0
+        return rng.integers(0, max(family.n_predictors, 2), n) * 1.0
     return rng.poisson(2.0, n) * 1.0 if isinstance(family, Poisson | NegativeBinomial) else rng.normal(size=n)
 
 
@@ -79,7 +79,8 @@ def both(name, monkeypatch):
 
 def in_coefficients(route, q, data):
     """Map coordinates along directions to intercepts, coefficients and the rest."""
-    directions, K, first = route._directions, data.family.n_predictors, int(data.intercept)
+    contrasts, first = route._contrasts, int(data.intercept)
+    directions, K = route._directions, 1 if contrasts is None else contrasts.shape[1]
     linear = q[: len(q) - len(data.family.aux)].reshape(K, -1)
     coef = directions.loc + directions.scale * (linear[:, first:] @ directions.basis.T)
     return np.concatenate([np.hstack([linear[:, :first], coef]).ravel(), q[linear.size :]])

@@ -146,19 +146,25 @@ def test_classes():
     rng = np.random.default_rng(6)
     family, n = Categorical(4), 50
     eta, y, w = (
-        rng.normal(scale=3.0, size=(3, n)),
+        rng.normal(scale=3.0, size=(4, n)),
         rng.integers(0, 4, n).astype(float),
         rng.uniform(0.5, 2, n),
     )
     value, score, _ = family.loglik_and_score(y, eta, weight=w)
-    full = np.vstack([np.zeros(n), eta])
-    logs = full - logsumexp(full, axis=0)
+    logs = eta - logsumexp(eta, axis=0)
     assert value == pytest.approx(float(w @ logs[y.astype(int), np.arange(n)]), rel=1e-13)
-    expected = w * ((y == np.arange(1, 4)[:, None]) - np.exp(logs[1:]))
+    expected = w * ((y == np.arange(4)[:, None]) - np.exp(logs))
     np.testing.assert_allclose(score, expected, rtol=1e-11, atol=1e-14)
+    far = eta + 1e5 * rng.normal(size=n)  # the same added to all of a row
+    np.testing.assert_allclose(family.loglik_and_score(y, far, weight=w)[1], score, rtol=1e-8, atol=1e-9)
+    found, curvature = family.value_and_curvature(y, eta, weight=w)
+    assert found == pytest.approx(value, rel=1e-14)
+    p = np.exp(logs)
+    rows = w * (np.eye(4)[:, :, None] * p - p * p[:, None])
+    np.testing.assert_allclose(curvature.reshape(4, 4, n), rows, rtol=1e-11, atol=1e-14)
     two, plain = Categorical(2), Bernoulli()
     b = (y > 1).astype(float)
-    assert two.loglik_and_score(b, eta[:1])[0] == pytest.approx(
+    assert two.loglik_and_score(b, np.vstack([np.zeros(n), eta[0]]))[0] == pytest.approx(
         plain.loglik_and_score(b, eta[0])[0], rel=1e-13
     )
 

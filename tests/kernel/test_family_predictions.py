@@ -232,10 +232,10 @@ def test_predictions_where_a_mean_underflows(eta):
 
 def test_classes():
     rng = np.random.default_rng(3)
-    family, eta = Categorical(3), np.array([[0.5, -1.0]])
+    family, eta = Categorical(3), np.array([[0.0, 0.5, -1.0]])
     p = np.exp([0.0, 0.5, -1.0]) / np.exp([0.0, 0.5, -1.0]).sum()
     np.testing.assert_allclose(family.probabilities(eta)[0], p, rtol=1e-14)
-    y = family.draw(rng, np.broadcast_to(eta, (50_000, 2)), {})
+    y = family.draw(rng, np.broadcast_to(eta, (50_000, 3)), {})
     for k in range(3):
         assert abs((y == k).mean() - p[k]) < 4.5 * np.sqrt(p[k] * (1 - p[k]) / 50_000)
     np.testing.assert_allclose(family.logpdf(np.array([2.0]), eta, {}), np.log(p[2]))

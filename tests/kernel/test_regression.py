@@ -17,6 +17,7 @@ from bayesglm.families import (
     Poisson,
     StudentT,
 )
+from bayesglm.inference.contrasts import contrasts
 from bayesglm.kernel.design import BLOCK_ROWS, make_design
 from bayesglm.kernel.positive_priors import HalfNormal, InverseGamma
 from bayesglm.kernel.priors import JointPrior, Normal
@@ -48,11 +49,14 @@ CASES = {
     "beta": (Beta(), np.clip(RNG.beta(3 * P_, 3 * (1 - P_)), 1e-6, 1 - 1e-6), None),
     "classes": (Categorical(3), RNG.integers(0, 3, N).astype(float), None),
 }
+CASES["classes, reference"] = CASES["classes, all sets"] = CASES["classes"]
+CONTRASTS = {"classes": contrasts(3), "classes, reference": contrasts(3, 1)}
 
 
 def build(name, design, weighted=True, intercept=True, priors=True):
     family, y, extra = CASES[name]
-    K = family.n_predictors
+    matrix = CONTRASTS.get(name)
+    K = family.n_predictors if matrix is None else matrix.shape[1]
     aux = None
     for i, _ in enumerate(family.aux):
         own = (InverseGamma(2.0, 3.0) if i else HalfNormal(2.0)).bind([i])
@@ -66,11 +70,12 @@ def build(name, design, weighted=True, intercept=True, priors=True):
         y,
         weight=WEIGHT if weighted else None,
         extra=extra,
-        offset=OFFSET if K == 1 else None,
+        offset=OFFSET,
+        contrasts=matrix,
         intercept=intercept,
         shift=X.mean(axis=0),
         coef_prior=coef if priors else None,
-        intercept_prior=Normal(0.5, 3.0).bind([0]) if priors else None,
+        intercept_prior=Normal(np.linspace(0.5, 0.7, K), 3.0).bind(np.arange(K)) if priors else None,
         aux_prior=aux if priors else None,
     )
 
@@ -78,11 +83,12 @@ def build(name, design, weighted=True, intercept=True, priors=True):
 def written_out(target, name, q, weighted, intercept):
     """The log density from its definition: family, priors, Jacobians of logarithms."""
     family, y, extra = CASES[name]
-    K, first = family.n_predictors, int(intercept)
+    matrix = CONTRASTS.get(name, np.eye(family.n_predictors))
+    K, first = matrix.shape[1], int(intercept)
     linear = q[: K * (P + first)].reshape(K, P + first)
     coef = linear[:, first:]
     Z = (X - target.design.center) / target.design.unit
-    eta = Z @ coef.T + (linear[:, 0] if first else 0.0) + (OFFSET[:, None] if K == 1 else 0.0)
+    eta = (Z @ coef.T + (linear[:, 0] if first else 0.0) + OFFSET[:, None]) @ matrix.T
     logs = q[K * (P + first) :]
     aux = {key: np.exp(value) for key, value in zip(family.aux, logs, strict=True)}
     rows = family.logpdf(y, eta if K > 1 else eta[:, 0], aux, extra)
@@ -90,7 +96,7 @@ def written_out(target, name, q, weighted, intercept):
     value += target.coef_prior.value_and_gradient(coef.ravel())[0]
     if first:
         level = linear[:, 0] - coef @ X.mean(axis=0)
-        value += sum(target.intercept_prior.value_and_gradient([one])[0] for one in level)
+        value += target.intercept_prior.value_and_gradient(level)[0]
     if family.aux:
         value += target.aux_prior.value_and_gradient(np.exp(logs))[0] + float(logs.sum())
     return value
@@ -158,9 +164,10 @@ def test_information_is_the_rows_curvature(name):
         curvature = family.value_and_curvature(y, eta[0], aux, weight=WEIGHT, extra=extra)[1]
         np.testing.assert_allclose(found, Z.T @ (curvature[:, None] * Z), rtol=1e-11, atol=1e-10)
         return
-    p = family.probabilities(eta.T)[:, 1:]
+    p = family.probabilities(eta.T)
     blocks = [[Z.T @ (_shared(p, k, m)[:, None] * Z) for m in range(K)] for k in range(K)]
-    np.testing.assert_allclose(found, np.block(blocks), rtol=1e-11, atol=1e-10)
+    matrix = np.kron(CONTRASTS.get(name, np.eye(K)), np.eye(P + 1))
+    np.testing.assert_allclose(found, matrix.T @ np.block(blocks) @ matrix, rtol=1e-11, atol=1e-10)
 
 
 def _shared(p, k, m):
@@ -198,5 +205,7 @@ def test_what_does_not_fit_is_refused():
         target.information(np.zeros(3))
     with pytest.raises(ValueError, match="dimension 8"):
         sweep(target, np.zeros((2, 3)))
+    with pytest.raises(ValueError, match="contrasts has shape"):
+        RegressionTarget(design, Categorical(3), CASES["classes"][1], contrasts=np.eye(2))
     with pytest.raises(TypeError, match="fit the model again"):
         target.__reduce__()

@@ -89,6 +89,16 @@ FAMILIES = {
     "Bernoulli, probit": Case(glm(families.Bernoulli("probit")), YES_NO),
     "Bernoulli, cloglog": Case(glm(families.Bernoulli("cloglog")), YES_NO),
     "three classes": Case(BayesianLogisticRegression(draws=500, prior=Normal(0, 1, autoscale=True)), CLASSES),
+    "three classes, Laplace, a reference": Case(
+        BayesianLogisticRegression(draws=500, prior=Laplace(0, 0.7, autoscale=True), reference=1), CLASSES
+    ),
+    "five classes": Case(
+        BayesianLogisticRegression(
+            draws=500, prior=Normal(0, 0.5, autoscale=True), intercept_prior=Normal(0, 0.5)
+        ),
+        np.random.default_rng(13).integers(0, 5, 3 * N),
+        np.random.default_rng(14).normal(size=(3 * N, 3)) @ np.diag([1.0, 0.1, 10.0]) + [1.0, 0.0, 50.0],
+    ),
     "binomial": Case(glm("binomial"), np.minimum(COUNTS, TRIALS), rows={"trials": TRIALS}),
     "Poisson, exposure": Case(
         BayesianPoissonRegressor(draws=500, **MODERATE), COUNTS, rows={"exposure": EXPOSURE}
