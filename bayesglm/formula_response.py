@@ -45,8 +45,8 @@ def columns_passed(y: Any, given: np.ndarray, found: Mapping[str, Values]) -> li
     found : mapping from str to Values
         The columns that the formula reads.
     """
-    names: list[Any] = list(y.columns) if hasattr(y, "columns") else [getattr(y, "name", None)]
-    pairs = zip(names, given.reshape(len(given), -1).T, strict=True)
+    names = y.columns if hasattr(y, "columns") else [y.name] if hasattr(y, "name") else []
+    pairs = zip(names, given.reshape(len(given), -1).T, strict=bool(len(names)))
     return [name for name, values in pairs if name in found and np.array_equal(found[name].values, values)]
 
 

@@ -209,7 +209,7 @@ FORMULAS = {
     "group slope": ("y ~ (a|g)", ValueError, r"group effects such as \(1\|g\)"),
     "unfinished": ("y ~ a + ", ValueError, r"formula 'y ~ a \+ ' cannot be read"),
     "two tildes": ("y ~~ a", ValueError, r"cannot be read: ~ can only be used once"),
-    "equals sign": ("y = a", ValueError, r"cannot be read.*sides by '~'"),
+    "equals sign": ("y = a", ValueError, r"the sides are joined by '~'; write 'y ~ a'"),
     "comma": ("y ~ a, b", ValueError, r"cannot be read.*joined by '\+'"),
     "dot": ("y ~ .", ValueError, r"'\.'.*not supported; name them"),
     "empty": ("", ValueError, r"formula is empty; write for example"),

@@ -188,7 +188,8 @@ def test_the_response_passed_by_itself(kind):
         FormulaDesign.learn("y ~ x + y", frame, np.arange(N))
     # A series computed of a column keeps its name, and is another response.
     FormulaDesign.learn("~ x + z", frame, 2 * FRAME["x"] + FRAME["y"])
-    FormulaDesign.learn("~ x + y", frame, FRAME["y"].to_numpy())  # which has no name
+    for nameless in (FRAME["y"].to_numpy(), FRAME[["y", "z"]].to_numpy(), FRAME["y"].tolist()):
+        FormulaDesign.learn("~ x + y", frame, nameless)
 
 
 def test_classes_explain_themselves():
