@@ -3,6 +3,7 @@
 from bayesglm import families, metrics, model_selection, testing
 from bayesglm._version import __version__
 from bayesglm.classification import BayesianLogisticRegression
+from bayesglm.composed_model import posterior_of
 from bayesglm.glm import BayesianGLM
 from bayesglm.linear import BayesianLinearRegression
 from bayesglm.model_file import load
@@ -54,5 +55,6 @@ __all__ = [
     "load",
     "metrics",
     "model_selection",
+    "posterior_of",
     "testing",
 ]

@@ -204,6 +204,8 @@ class BayesianLogisticRegression(ClassifierMixin, FamilyModel):
     ) -> np.ndarray:
         """Return equal-tailed intervals of probabilities.
 
+        Those of a pipeline or search: ``bayesglm.posterior_of(pipeline).predict_interval(X)``.
+
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n, p)

@@ -73,6 +73,8 @@ class FamilyPredictor(RegressorMixin, FamilyRows):
     ) -> np.ndarray:
         """Return equal-tailed intervals, shape (n, 2).
 
+        Those of a pipeline or search: ``bayesglm.posterior_of(pipeline).predict_interval(X)``.
+
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n, p)

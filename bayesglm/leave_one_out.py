@@ -138,7 +138,8 @@ def loo(model: Any, X: Any, y: Any = None, *, sample_weight: Any = None, **row_a
     ----------
     model : estimator
         Fitted; alone, or at the end of a pipeline or search. What the steps before it have learnt, and priors with
-        ``autoscale``, have seen all rows and stay as they are.
+        ``autoscale``, have seen all rows and stay as they are. Inside a TransformedTargetRegressor the densities are
+        those of y itself.
     X : array-like or data frame of shape (n, p)
         The rows that the model was fitted to, which it does not keep.
     y : array-like of shape (n,), optional
@@ -179,12 +180,13 @@ def estimate(
         if name not in ROW_ARGUMENTS:
             raise TypeError(f"loo has no argument {name!r}: what rows bring are {', '.join(ROW_ARGUMENTS)}.")
     inner = look_inside(model, X, "to_arviz", "loo")
-    if inner.inverse is not None:
-        raise TypeError(
-            "loo cannot see through TransformedTargetRegressor, where the model knows the density of transformed y "
-            "only: give it the regressor inside and the transformed y."
-        )
+    observed, jacobian = None, np.zeros(1)
+    if inner.target is not None:
+        observed, y = inner.transformed(y)
+        jacobian = inner.target.log_jacobian(observed)
     density = inner.model._pointwise(inner.X, y, sample_weight, **row_arguments)
+    if observed is not None:
+        observed, jacobian = observed[density.rows], jacobian[density.rows]
     if not len(density.rows):
         raise ValueError("loo has no row to leave out: each of them holds a missing value.")
     posterior = inner.model.posterior_
@@ -197,7 +199,9 @@ def estimate(
 
     weights = np.ones(len(density.rows)) if density.weights is None else density.weights
     # Several responses are left out one by one, and a row's share is their sum.
-    elpd_i, pareto_k, in_sample = found[0].sum(axis=1), found[1].max(axis=1), found[2].sum(axis=1)
+    pareto_k = found[1].max(axis=1)
+    # The density of y is that of transformed y times a number for each row, which all draws share.
+    elpd_i, in_sample = found[0].sum(axis=1) + jacobian, found[2].sum(axis=1) + jacobian
     result = LooResult(
         elpd=float(weights @ elpd_i),
         se=standard_error(elpd_i, weights),
@@ -210,7 +214,7 @@ def estimate(
         weights=weights,
         n_draws=n_draws,
     )
-    return result, density.observed
+    return result, density.observed if observed is None else observed
 
 
 def _tail(posterior: Any, n_draws: int) -> tuple[int, bool]:

@@ -172,8 +172,6 @@ class _Scorer(BaseEstimator):
 
     #: What the model must be able to do.
     _method: str
-    #: Whether quantiles tell all there is to know, so that a monotone function of y does no harm.
-    _by_quantiles = True
 
     def __call__(self, estimator: Any, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Score the predictions for the rows of X.
@@ -181,8 +179,8 @@ class _Scorer(BaseEstimator):
         Parameters
         ----------
         estimator : estimator
-            A fitted model of bayesglm, alone or at the end of pipelines and searches; for scores of quantiles also
-            inside a TransformedTargetRegressor.
+            A fitted model of bayesglm, alone or at the end of pipelines and searches, also inside a
+            TransformedTargetRegressor (CRPS: one whose transformation is linear).
         X : array-like or data frame
         y : array-like of shape (n,) or (n, k), optional
             Not needed if the model's formula has a left side.
@@ -200,14 +198,6 @@ class _Scorer(BaseEstimator):
         """Do as ``scorer(estimator, X, y, sample_weight)``, which is how scikit-learn calls it."""
         name = type(self).__name__
         inner = look_inside(estimator, X, self._method, name)
-        if inner.inverse is not None:
-            if not self._by_quantiles:
-                raise TypeError(
-                    f"{name} cannot see through TransformedTargetRegressor, where the model knows the density of "
-                    "transformed y only: use interval_scorer or pinball_scorer, or score the regressor inside."
-                )
-            if y is None:
-                raise ValueError("y is None: give the observed responses of the rows of X.")
         observed, predicted = self._compare(inner, y)
         if len(observed) != len(predicted):
             raise ValueError(f"y has {len(observed)} rows, but X has {len(predicted)}.")
@@ -238,11 +228,13 @@ class _Scorer(BaseEstimator):
 class _PointwiseScorer(_Scorer):
     """Base of the scorers that the model computes row by row, up to their sign."""
 
-    _by_quantiles = False
-
     def _compare(self, inner: Inner, y: Any) -> tuple[np.ndarray, np.ndarray]:
-        values = getattr(inner.model, self._method)(inner.X, y)
+        values = self._values(inner, y)
         return values, values
+
+    def _values(self, inner: Inner, y: Any) -> np.ndarray:
+        """Return what the model says of each row."""
+        raise NotImplementedError
 
 
 class LogDensityScorer(_PointwiseScorer):
@@ -253,6 +245,9 @@ class LogDensityScorer(_PointwiseScorer):
     """
 
     _method = "log_predictive_density"
+
+    def _values(self, inner: Inner, y: Any) -> np.ndarray:
+        return inner.log_density(y)
 
     def _score(self, observed: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None) -> float:
         return _mean(predicted.reshape(len(predicted), -1).sum(axis=1), weights)
@@ -265,6 +260,9 @@ class CRPSScorer(_PointwiseScorer):
     """
 
     _method = "crps"
+
+    def _values(self, inner: Inner, y: Any) -> np.ndarray:
+        return inner.crps(y)
 
     def _score(self, observed: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None) -> float:
         return -_mean(predicted, weights)

@@ -15,7 +15,8 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
-from bayesglm.composition import following_step, look_inside
+from bayesglm.composed_model import ComposedModel
+from bayesglm.composition import last_step
 from bayesglm.inference.caller import stack_level
 from bayesglm.inference.progress import Progress
 from bayesglm.leave_one_out import REMEDY, LooResult, estimate, loo, standard_error
@@ -23,18 +24,11 @@ from bayesglm.leave_one_out import REMEDY, LooResult, estimate, loo, standard_er
 __all__ = ["LooResult", "LooSearch", "loo"]
 
 
-def _model_in(estimator: Any) -> Any:
-    """Return the model at the end of a composition."""
-    while (following := following_step(estimator)) is not None:
-        estimator = following
-    return estimator
-
-
 def _model_has(method: str) -> Callable[[Any], bool]:
     """Return whether the model that a search searches, or has found, has the method."""
 
     def check(search: Any) -> bool:
-        model = _model_in(getattr(search, "best_estimator_", search.estimator))
+        model = last_step(getattr(search, "best_estimator_", search.estimator))
         getattr(model, method)  # if not, this says so
         return True
 
@@ -125,7 +119,7 @@ class LooSearch(MetaEstimatorMixin, BaseEstimator):
         best_estimator: Any = None
         best = -np.inf
         # As they come, and only the best so far is kept: a fitted model holds all its draws.
-        shown = getattr(_model_in(self.estimator), "progressbar", None)
+        shown = getattr(last_step(self.estimator), "progressbar", None)
         with Progress(len(candidates), shown, doing="candidates") as progress:
             progress.begin(1, None)
             for fitted, result, observed, duration in Parallel(n_jobs=self.n_jobs, return_as="generator")(
@@ -170,8 +164,7 @@ class LooSearch(MetaEstimatorMixin, BaseEstimator):
 
     def predict(self, X: Any, **params: Any) -> Any:
         """Predict with the best estimator; ``return_std=True`` is passed on."""
-        check_is_fitted(self)
-        return self.best_estimator_.predict(X, **params)
+        return self._best().predict(X, **params)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return R² of the best estimator's predictions."""
@@ -180,61 +173,61 @@ class LooSearch(MetaEstimatorMixin, BaseEstimator):
         return self.best_estimator_.score(X, y, **weights)
 
     @available_if(_model_has("predict_interval"))
-    def predict_interval(self, X: Any, coverage: float = 0.9, kind: str = "response") -> np.ndarray:
+    def predict_interval(
+        self, X: Any, coverage: float = 0.9, kind: str | None = None, **row_arguments: Any
+    ) -> np.ndarray:
         """Return equal-tailed intervals of the best model; see there."""
-        return self._ask("predict_interval", X, coverage, kind)
+        return self._best().predict_interval(X, coverage, kind, **row_arguments)
 
     @available_if(_model_has("predict_quantiles"))
-    def predict_quantiles(self, X: Any, q: Any, kind: str = "response") -> np.ndarray:
+    def predict_quantiles(self, X: Any, q: Any, kind: str | None = None, **row_arguments: Any) -> np.ndarray:
         """Return quantiles of the best model; see there."""
-        return self._ask("predict_quantiles", X, q, kind)
+        return self._best().predict_quantiles(X, q, kind, **row_arguments)
 
     @available_if(_model_has("sample_predictive"))
     def sample_predictive(
-        self, X: Any, draws: int | None = None, kind: str = "response", random_state: Any = None
+        self,
+        X: Any,
+        draws: int | None = None,
+        kind: str | None = None,
+        random_state: Any = None,
+        **row_arguments: Any,
     ) -> np.ndarray:
         """Draw from the best model's posterior predictive distribution; see there."""
-        return self._ask("sample_predictive", X, draws, kind, random_state)
+        return self._best().sample_predictive(X, draws, kind, random_state, **row_arguments)
 
     @available_if(_model_has("log_predictive_density"))
-    def log_predictive_density(self, X: Any, y: Any = None) -> np.ndarray:
+    def log_predictive_density(self, X: Any, y: Any = None, **row_arguments: Any) -> np.ndarray:
         """Return the log density of each observation under the best model; see there."""
-        return self._ask("log_predictive_density", X, y)
+        return self._best().log_predictive_density(X, y, **row_arguments)
 
     @available_if(_model_has("crps"))
-    def crps(self, X: Any, y: Any = None) -> np.ndarray:
+    def crps(self, X: Any, y: Any = None, **row_arguments: Any) -> np.ndarray:
         """Return the continuous ranked probability score of each observation under the best model."""
-        return self._ask("crps", X, y)
+        return self._best().crps(X, y, **row_arguments)
 
     @available_if(_model_has("to_arviz"))
     def to_arviz(self, X: Any = None, y: Any = None, **options: Any) -> Any:
         """Return everything that ArviZ needs about the best model; see there."""
-        if X is None:
-            return self._best_model().to_arviz(None, y, **options)
-        return self._ask("to_arviz", X, y, **options)
+        return self._best().to_arviz(X, y, **options)
 
     @available_if(_model_has("sample_posterior"))
     def sample_posterior(
         self, draws: int | None = None, random_state: Any = None, *, names: str = "coef"
     ) -> Any:
         """Return posterior draws of the best model; see there."""
-        return self._best_model().sample_posterior(draws, random_state, names=names)
+        return self._best().sample_posterior(draws, random_state, names=names)
 
     @available_if(_model_has("summary"))
     def summary(self, coverage: float = 0.9) -> Any:
         """Return the best model's table of parameters; see there."""
-        return self._best_model().summary(coverage)
+        return self._best().summary(coverage)
 
     # -- inside --------------------------------------------------------------------------------------
 
-    def _ask(self, method: str, X: Any, *args: Any, **kwargs: Any) -> Any:
+    def _best(self) -> ComposedModel:
         check_is_fitted(self)
-        inner = look_inside(self.best_estimator_, X, method, type(self).__name__)
-        return getattr(inner.model, method)(inner.X, *args, **kwargs)
-
-    def _best_model(self) -> Any:
-        check_is_fitted(self)
-        return _model_in(self.best_estimator_)
+        return ComposedModel(self.best_estimator_)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "best_estimator_")

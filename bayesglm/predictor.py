@@ -99,6 +99,8 @@ class PosteriorPredictor(RegressorMixin):
     def predict_interval(self, X: Any, coverage: float = 0.9, kind: str = "response") -> np.ndarray:
         """Return equal-tailed intervals.
 
+        Those of a pipeline or search: ``bayesglm.posterior_of(pipeline).predict_interval(X)``.
+
         Parameters
         ----------
         X : array-like, sparse matrix or data frame of shape (n, p)

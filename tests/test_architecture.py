@@ -30,6 +30,7 @@ ORDER = [
         "bayesglm.metrics",
         "bayesglm.model_selection",
     ],
+    ["bayesglm.composed_model"],
     ["bayesglm.base", "bayesglm.family_base", "bayesglm.leave_one_out"],
     ["bayesglm.family_access", "bayesglm.family_predictor"],
     ["bayesglm.saving", "bayesglm.fitting", "bayesglm.family_rows", "bayesglm.family_report"],
@@ -68,6 +69,7 @@ ORDER = [
         "bayesglm.formula_transforms",
     ],
     ["bayesglm.formula_limits"],
+    ["bayesglm.transformed_target"],
     ["bayesglm.validation"],
     ["bayesglm.mixture_quantiles", "bayesglm.formula_columns", "bayesglm.formula_masks"],
     [

@@ -345,12 +345,27 @@ def test_transformers_of_y_that_learn():
     assert 0.7 < CoverageScorer()(transformed, X, y) <= 1.0
 
 
+def test_densities_go_through_smooth_functions_of_y_and_crps_through_lines():
+    for functions, derivative in (
+        ({"func": np.log, "inverse_func": np.exp}, 1 / POSITIVE),
+        ({"func": np.sqrt, "inverse_func": np.square}, 0.5 / np.sqrt(POSITIVE)),
+        ({"func": lambda v: -(v**3), "inverse_func": lambda v: -np.cbrt(v)}, 3 * POSITIVE**2),
+    ):
+        model = TransformedTargetRegressor(clone(QUICK), **functions).fit(X, POSITIVE)
+        inner = clone(QUICK).fit(X, functions["func"](POSITIVE))
+        expected = inner.log_predictive_density(X, functions["func"](POSITIVE)) + np.log(derivative)
+        assert LogDensityScorer()(model, X, POSITIVE) == pytest.approx(expected.mean(), rel=1e-9)
+    scaled = TransformedTargetRegressor(clone(QUICK), transformer=StandardScaler()).fit(X, y)
+    inside = clone(QUICK).fit(X, (y - y.mean()) / y.std())
+    expected = -y.std() * inside.crps(X, (y - y.mean()) / y.std()).mean()
+    assert CRPSScorer()(scaled, X, y) == pytest.approx(expected, rel=1e-9)
+
+
 def test_what_does_not_go_through_a_function_of_y_is_refused():
     model = TransformedTargetRegressor(clone(QUICK), func=np.log, inverse_func=np.exp).fit(X, POSITIVE)
-    for scorer in (LogDensityScorer(), CRPSScorer()):
-        check_refused(
-            lambda s=scorer: s(model, X, POSITIVE), TypeError, "cannot see through TransformedTarget.*: use"
-        )
+    check_refused(
+        lambda: CRPSScorer()(model, X, POSITIVE), TypeError, "cannot see through TransformedTarget.*: use"
+    )
     check_refused(lambda: IntervalScorer()(model, X), ValueError, "y is None")
     folded = TransformedTargetRegressor(
         clone(QUICK), func=np.sqrt, inverse_func=np.square, check_inverse=False
