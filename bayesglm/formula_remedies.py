@@ -260,6 +260,8 @@ def of_bar(right: ast.AST, on_the_left: bool, response: str) -> str:
 
 # -- text that is no formula -------------------------------------------------------------------------------
 
+# Searches take time that grows with the square of a text; what people type by hand is shorter.
+_LONGEST = 2000
 _STRINGS = re.compile(r"'[^']*'|\"[^\"]*\"")
 _OPTION = re.compile(r",\s*(data|family|weights|offset|subset|prior|method|link)\s*=")
 _OPTIONS = {
@@ -285,6 +287,8 @@ _R_CALLS = {
 
 def of_text(formula: str) -> str | None:
     """The sentence for a formula that is no code; None if there is nothing in it that is known from elsewhere."""
+    if len(formula) > _LONGEST:
+        return None
     text = _STRINGS.sub(lambda found: "s" * len(found[0]), formula)
     for sign, remedy in _SIGNS:
         found = re.search(sign, text)

@@ -8,6 +8,7 @@ import pytest
 
 from bayesglm import BayesianGLM, BayesianLinearRegression, BayesianPoissonRegressor, load
 from bayesglm.formula import FormulaDesign
+from bayesglm.formula_remedies import of_text
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 N = 60
@@ -199,6 +200,12 @@ def test_the_remedies_work():
     BayesianGLM("a ~ x", family="binomial", **settings).fit(frame, trials=frame["a"] + frame["n"])
     BayesianGLM("y ~ x", family="gaussian", **settings).fit(frame, standard_error="pop")
     BayesianLinearRegression("~ x", **settings).fit(frame, frame[["a", "n"]])
+
+
+def test_long_texts_are_not_searched():
+    """Searching takes time that grows with the square of the length: minutes, of what a stranger may send."""
+    assert "backticks" in of_text("y ~ `x`" + "<" * 1000)
+    assert of_text("y ~ `x`" + "<" * 90_000) is None
 
 
 # -- families ------------------------------------------------------------------------------------------------
