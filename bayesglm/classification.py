@@ -18,6 +18,7 @@ from bayesglm.families import Bernoulli, Categorical
 from bayesglm.family_base import FamilyModel, Rows
 from bayesglm.formula_language import parse
 from bayesglm.formula_names import list_names
+from bayesglm.formula_response import refuse_labels_on_the_right
 from bayesglm.inference.caller import stack_level
 from bayesglm.inference.sampling import seed_sequence
 from bayesglm.kernel.family import Family
@@ -310,6 +311,8 @@ class BayesianLogisticRegression(ClassifierMixin, FamilyModel):
             if missing.any():
                 raise ValueError(f"y is missing in row {int(np.argmax(missing))}; drop such rows.")
             check_classification_targets(labels)
+            if self.formula is not None:
+                refuse_labels_on_the_right(self.formula, X, y)
         self.classes_ = np.unique(present)
         self._reference_class()
         _warn_of_measurements(self.classes_, len(present))

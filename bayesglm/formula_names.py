@@ -53,7 +53,7 @@ _REFUSED_NUMPY = _words(
 _LENIENT_CALLS = _words("fillna isfinite isna isnan isnull nan_to_num notna notnull")
 # Functions of patsy that take numbers: integers may become floats under them, which do not overflow.
 _NUMERIC_BUILTINS = _words("I bs cc center cr scale standardize te")
-_BIT_OPERATORS = (ast.BitAnd, ast.BitOr, ast.BitXor, ast.LShift, ast.RShift)
+_BIT_OPERATORS = (ast.BitAnd, ast.BitOr)
 
 
 @dataclass(frozen=True)

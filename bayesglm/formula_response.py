@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bayesglm.formula_columns import Values, read_array
-from bayesglm.formula_language import Parsed, column_named_by, syntax_tree, walk
+from bayesglm.formula_language import Parsed, column_named_by, parse, syntax_tree, walk
 from bayesglm.formula_names import list_names, suggest
 
 
@@ -76,6 +76,18 @@ def refuse_response_on_the_right(parsed: Parsed, responses: Sequence[str], reads
         f"formula {parsed.text!r}: the response {name!r} stands on the right side too, in "
         f"{list_names([term.name() for term in terms])}, where it explains itself; leave it out there"
     )
+
+
+def refuse_labels_on_the_right(formula: str, frame: Any, y: Any) -> None:
+    """Refuse a formula that explains labels by themselves, if they were passed under the name of their column."""
+    name, names = getattr(y, "name", None), getattr(frame, "columns", frame)
+    if not isinstance(name, str) or name not in names:
+        return
+    if np.array_equal(np.asarray(frame[name], dtype=object), np.asarray(y, dtype=object)):
+        parsed = parse(formula, again=True)
+        refuse_response_on_the_right(
+            parsed, [name], [name] * any(_reads(c, [name], formula) for c in parsed.right_codes)
+        )
 
 
 def _reads(code: str, names: Collection[str], formula: str) -> bool:

@@ -63,7 +63,6 @@ _OPERATORS: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Pow: operator.pow,
     ast.BitAnd: operator.and_,
     ast.BitOr: operator.or_,
-    ast.BitXor: operator.xor,
 }
 _SIGNS: Mapping[type[ast.unaryop], Callable[[Any], Any]] = {
     ast.UAdd: operator.pos,
@@ -281,7 +280,7 @@ class _Strict:
     def _joined(self, node: ast.BinOp, left: _Value, right: _Value) -> _Value:
         join = _OPERATORS.get(type(node.op))
         if join is None:
-            self.refuse(node, "operators are + - * / // % ** & | ^ and comparisons")
+            self.refuse(node, "operators are + - * / // % ** & | and comparisons")
         if left.kind not in NUMERIC or right.kind not in NUMERIC:
             self.refuse(node, "operators go with numbers only")
         if ROWS in (left.kind, right.kind):

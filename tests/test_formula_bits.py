@@ -195,3 +195,11 @@ def test_the_response_passed_by_itself(kind):
 def test_classes_explain_themselves():
     with pytest.raises(ValueError, match="the response 'g' stands on the right side too, in 'g', where"):
         BayesianLogisticRegression("g ~ x + g").fit(FRAME)
+    for frame in (FRAME, dict(FRAME), polars.DataFrame(FRAME[["x", "g"]].to_dict("list"))):
+        with pytest.raises(
+            ValueError, match="the response 'g' stands on the right side too, in 'g:x', where"
+        ):
+            BayesianLogisticRegression("~ g:x").fit(frame, FRAME["g"])
+    BayesianLogisticRegression("~ x", draws=20, chains=2).fit(FRAME, FRAME["g"])
+    with pytest.raises(ValueError, match="needs the column 'g'"):
+        BayesianLogisticRegression("~ g", draws=20, chains=2).fit(FRAME[["x"]], FRAME["g"])
