@@ -29,6 +29,12 @@ from bayesglm.regressors import (
     BayesianRobustRegression,
 )
 
+
+def __dir__() -> list[str]:
+    """Return the public names; the other modules are not for use from outside."""
+    return sorted([*__all__, "__doc__", "__file__", "__name__", "__path__", "priors"])
+
+
 __all__ = [
     "R2D2",
     "BayesianGLM",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from sklearn.exceptions import NotFittedError
@@ -16,6 +16,7 @@ from bayesglm.fitting import Fitting, ImproperError, about_the_fit, added_up, te
 from bayesglm.formula import FormulaDesign
 from bayesglm.formula_data import learnt_the_same
 from bayesglm.formula_names import list_names
+from bayesglm.hints import named
 from bayesglm.inference.constant_sums import constant_sums_of
 from bayesglm.inference.gaussian import NotIdentifiedError
 from bayesglm.inference.moments import Moments, gather, merge
@@ -59,7 +60,8 @@ class BayesianRegressor(CallbackSupportMixin, Fitting, PosteriorPredictor, Poste
     # What weights of the rows seen so far mean, which a parameter set since does not change.
     _weighted_as: str
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> BayesianRegressor:
+    @named
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Sample the posterior.
 
         Parameters
@@ -104,7 +106,8 @@ class BayesianRegressor(CallbackSupportMixin, Fitting, PosteriorPredictor, Poste
         tasks.end()
         return texts
 
-    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> BayesianRegressor:
+    @named
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Add rows to those seen so far and sample the posterior of all.
 
         However the rows are divided, the posterior is that of one `fit` to all of them, to rounding: what is
@@ -154,7 +157,8 @@ class BayesianRegressor(CallbackSupportMixin, Fitting, PosteriorPredictor, Poste
         tell(texts, work.__dict__.get("posterior_"))
         return self
 
-    def merge(self, *others: BayesianRegressor) -> BayesianRegressor:
+    @named
+    def merge(self, *others: BayesianRegressor) -> Self:
         """Sample the posterior of the rows of this estimator and of others, fitted to other rows.
 
         To rounding it is that of one `fit` to all of the rows; nobody needs to hold them all.

@@ -22,7 +22,7 @@ from bayesglm.formula_response import refuse_labels_on_the_right
 from bayesglm.inference.caller import stack_level
 from bayesglm.inference.sampling import seed_sequence
 from bayesglm.kernel.family import Family
-from bayesglm.prediction import check_kind
+from bayesglm.prediction import check_kind, interval_levels
 from bayesglm.snapshot import of_one_fit
 from bayesglm.validation import check_predictive, check_weights
 
@@ -220,8 +220,7 @@ class BayesianLogisticRegression(ClassifierMixin, FamilyModel):
         ndarray of shape (n, 2) or (n, n_classes, 2)
             Of the second of two classes; of each of more classes.
         """
-        tail = 0.5 * (1.0 - family_prediction.check_coverage(coverage))
-        return self.predict_quantiles(X, [tail, 1.0 - tail], kind, offset=offset)
+        return self.predict_quantiles(X, interval_levels(coverage), kind, offset=offset)
 
     @of_one_fit
     def predict_quantiles(self, X: Any, q: Any, kind: str = "mean", *, offset: Any = None) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from sklearn.utils.validation import column_or_1d
@@ -15,6 +15,7 @@ from bayesglm.family_access import FamilyAccess
 from bayesglm.fitting import Fitting, ImproperError, added_up, tell
 from bayesglm.formula import FormulaDesign
 from bayesglm.formula_names import list_names
+from bayesglm.hints import Elsewhere, named
 from bayesglm.inference.constant_sums import constant_sums_of_rows
 from bayesglm.inference.family_priors import resolve_family
 from bayesglm.inference.general_route import GeneralRoute
@@ -64,6 +65,12 @@ class FamilyModel(CallbackSupportMixin, Fitting, FamilyAccess, Saving):
     coef_: np.ndarray
     intercept_: Any
 
+    partial_fit: Any = Elsewhere(
+        "the likelihood of all rows is needed at once, since only BayesianLinearRegression can sum rows up; fit it to "
+        "all of them"
+    )
+
+    @named
     def fit(
         self,
         X: Any,
@@ -74,7 +81,7 @@ class FamilyModel(CallbackSupportMixin, Fitting, FamilyAccess, Saving):
         exposure: Any = None,
         trials: Any = None,
         standard_error: Any = None,
-    ) -> Any:
+    ) -> Self:
         """Sample the posterior.
 
         Parameters

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -384,11 +383,3 @@ def class_quantiles(
             probabilities = probabilities[..., 1]
         found[rows] = np.moveaxis(np.quantile(probabilities, flat, axis=1), 0, -1)
     return found[..., 0] if levels.ndim == 0 else found
-
-
-def check_coverage(coverage: Any) -> float:
-    """Return a coverage strictly between 0 and 1."""
-    number = coverage if isinstance(coverage, Real) else np.nan
-    if not 0.0 < number < 1.0:  # type: ignore[operator]
-        raise ValueError(f"coverage must lie strictly between 0 and 1, got {coverage!r}.")
-    return float(coverage)

@@ -10,6 +10,7 @@ from sklearn.base import RegressorMixin
 from bayesglm import family_prediction
 from bayesglm.family_rows import FamilyRows
 from bayesglm.inference.sampling import seed_sequence
+from bayesglm.prediction import interval_levels
 from bayesglm.snapshot import of_one_fit
 from bayesglm.validation import check_predictive, check_weights
 
@@ -85,9 +86,8 @@ class FamilyPredictor(RegressorMixin, FamilyRows):
         offset, exposure, trials, standard_error : array-like of shape (n,), float or str, optional
             As in `fit`.
         """
-        tail = 0.5 * (1.0 - family_prediction.check_coverage(coverage))
+        q = interval_levels(coverage)
         rows, offset, extra = self._new_rows(X, (offset, exposure, trials, standard_error))
-        q = np.array([tail, 1.0 - tail])
         found = family_prediction.quantiles(self._source(), rows, q, kind, offset, extra)
         # Of a distribution hardly wider than rounding the ends may come out the wrong way round.
         return np.asarray(np.maximum.accumulate(found, axis=-1))

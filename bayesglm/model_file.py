@@ -75,7 +75,12 @@ def load(path: str | os.PathLike[str], strict: bool = True) -> Any:
     True
     """
     strict = check_bool(strict, "strict")
-    found = archive.read(path, {name: kind._data.VERSION for name, kind in ESTIMATORS.items()})
+    try:
+        found = archive.read(path, {name: kind._data.VERSION for name, kind in ESTIMATORS.items()})
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            error.errno, "There is no such file: give the path of one that save has written", os.fspath(path)
+        ) from None
     kind = ESTIMATORS[found.kind]
     model = kind.__new__(kind)
     try:

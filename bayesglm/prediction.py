@@ -196,7 +196,8 @@ def intervals(
     source, X, kind
         As in :func:`quantiles`.
     coverage : float, default 0.9
-        Probability inside the interval, strictly between 0 and 1.
+        Probability inside the interval, strictly between 0 and 1. Of the largest double below 1, whose upper end
+        would be at 1, both ends are those of the whole range.
 
     Returns
     -------
@@ -208,10 +209,16 @@ def intervals(
     ValueError
         If coverage is not strictly between 0 and 1, or kind is unknown.
     """
-    if not isinstance(coverage, Real) or not 0.0 < coverage < 1.0:
+    return quantiles(source, X, interval_levels(coverage), kind)
+
+
+def interval_levels(coverage: Any) -> np.ndarray:
+    """Return the levels of the ends of an equal-tailed interval; 0 and 1 if the upper one cannot be told from 1."""
+    number = float(coverage) if isinstance(coverage, Real) else np.nan
+    if not 0.0 < number < 1.0:
         raise ValueError(f"coverage must lie strictly between 0 and 1, got {coverage!r}.")
-    tail = 0.5 * (1.0 - coverage)
-    return quantiles(source, X, np.array([tail, 1.0 - tail]), kind)
+    tail = 0.5 * (1.0 - number)
+    return np.array([tail, 1.0 - tail]) if 1.0 - tail < 1.0 else np.array([0.0, 1.0])
 
 
 def log_density(source: MixtureSource, X: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -11,14 +11,17 @@ from sklearn.base import BaseEstimator
 
 from bayesglm import archive, model_data
 from bayesglm._version import __version__
+from bayesglm.hints import Elsewhere, Hints
 from bayesglm.inference.posterior import JointPosterior, Posterior
 from bayesglm.snapshot import of_one_fit
 
 _PLAIN = {"plain_data", "version", "written_by"}
 
 
-class Saving(BaseEstimator):
+class Saving(Hints, BaseEstimator):
     """Saving of the estimators."""
+
+    load: Any = Elsewhere("bayesglm.load(path) reads a model of any class back")
 
     #: The module that turns the estimator into plain data and back.
     _data: ClassVar[Any] = model_data

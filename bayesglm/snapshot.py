@@ -6,6 +6,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from bayesglm.hints import refuse_arguments
+
 Estimator = TypeVar("Estimator")
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -29,6 +31,10 @@ def of_one_fit(
 
     @wraps(method)
     def on_a_copy(self: Estimator, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-        return method(snapshot(self), *args, **kwargs)
+        try:
+            return method(snapshot(self), *args, **kwargs)
+        except TypeError:
+            refuse_arguments(method, self, args, kwargs)
+            raise
 
     return on_a_copy

@@ -201,6 +201,12 @@ def _validated(estimator: Any, *data: Any, **options: Any) -> Any:
         while last is not None and last.tb_next is not None:
             last = last.tb_next
         theirs = last is not None and last.tb_frame.f_globals.get("__name__", "").startswith("sklearn")
+        if theirs and "Expected 2D array" in str(error):
+            # scikit-learn prints all of it; its own checks look for the second sentence.
+            raise ValueError(
+                f"X has shape {np.shape(data[0])}, but rows and columns are wanted. Reshape your data: X.reshape(-1, 1) "
+                "if it is one column, X.reshape(1, -1) if it is one row."
+            ) from None
         if theirs and isinstance(error, (ValueError, TypeError)):
             raise
         reason = " ".join(str(error).split())[:200].rstrip(".")

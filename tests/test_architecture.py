@@ -80,6 +80,7 @@ ORDER = [
         "bayesglm.snapshot",
         "bayesglm.sparse_structure",
     ],
+    ["bayesglm.hints"],
     ["bayesglm.formula_language"],
     ["bayesglm.formula_remedies"],
     ["bayesglm._version"],

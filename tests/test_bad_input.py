@@ -81,10 +81,10 @@ ARRAYS = {
         ValueError,
         r"X contains NaN in column 'x1', row 7",
     ),
-    "one-dimensional": (lambda: fit(X[:, 0]), ValueError, r"(?s)Expected 2D array, got 1D.*Reshape"),
+    "one-dimensional": (lambda: fit(X[:, 0]), ValueError, r"X has shape \(\d+,\), .*Reshape your data"),
     "series": (lambda: fit(FRAME["a"]), ValueError, r"2-dimensional container.*Series"),
     "three dimensions": (lambda: fit(X[:, :, None]), ValueError, r"dim 3"),
-    "nothing": (lambda: fit(None), ValueError, r"Expected 2D array"),
+    "nothing": (lambda: fit(None), ValueError, r"X has shape \(\), but rows and columns"),
     "no rows": (lambda: fit(X[:0], y[:0]), ValueError, r"0 sample\(s\) \(shape=\(0, 3\)\).*minimum of 1"),
     "no columns": (
         lambda: fit(X[:, :0]),

@@ -21,7 +21,7 @@ from bayesglm.families import (
     StudentT,
 )
 from bayesglm.family_prediction import FamilySource
-from bayesglm.prediction import DrawSource
+from bayesglm.prediction import DrawSource, interval_levels
 
 RNG = np.random.default_rng(0)
 N, P, S = 9, 3, 300
@@ -294,7 +294,7 @@ def test_ends(q):
     [
         (lambda s: family_prediction.moments(s, X, kind="line"), "kind must be"),
         (lambda s: family_prediction.quantiles(s, X, 1.5), "q must lie between 0 and 1"),
-        (lambda s: family_prediction.check_coverage(1.0), "coverage must lie strictly"),
+        (lambda s: interval_levels(1.0), "coverage must lie strictly"),
         (lambda s: family_prediction.draw(s, X, 0), "draws must be a positive"),
     ],
 )

@@ -15,6 +15,14 @@ from bayesglm.kernel.positive_priors import PRIORS, HalfNormal
 from bayesglm.kernel.priors import Flat, Normal, Prior, is_positive
 from bayesglm.kernel.sparse_priors import SPARSE_PRIORS, LearnedNormal, SparsePrior
 
+#: Names that others have for what is called otherwise here.
+_OTHER_NAMES = {
+    **dict.fromkeys(("gaussian", "ridge", "l2"), "normal"),
+    **dict.fromkeys(("lasso", "l1", "double_exponential"), "laplace"),
+    **dict.fromkeys(("t", "student", "studentt"), "student_t"),
+    **dict.fromkeys(("uniform", "improper", "none"), "flat"),
+    **dict.fromkeys(("hs", "regularized_horseshoe", "regularised_horseshoe"), "horseshoe"),
+}
 #: What ``prior_scale`` may be besides a number: one scale for all coefficients, or one a term.
 LEARN = ("learn", "learn by term")
 #: Scale of the default priors in units of sd(y)/sd(x) (rstanarm, bambi).
@@ -213,7 +221,9 @@ def as_prior(value: Any, name: str) -> Prior:
         if value in SPARSE_PRIORS:
             return SPARSE_PRIORS[value]()
         if value not in PRIORS:
-            near = difflib.get_close_matches(value, [*PRIORS, *SPARSE_PRIORS, *PRESETS], n=1)
+            lower = value.lower()
+            near = [_OTHER_NAMES[lower]] if lower in _OTHER_NAMES else []
+            near += difflib.get_close_matches(lower, [*PRIORS, *SPARSE_PRIORS, *PRESETS], n=1)
             hint = (
                 f"did you mean {near[0]!r}?"
                 if near
@@ -228,7 +238,13 @@ def as_prior(value: Any, name: str) -> Prior:
             f"{name} must be a prior, not the class {value.__name__}: write one such as {example}."
         )
     if not isinstance(value, Prior):
-        raise TypeError(f"{name} must be a prior such as {example}, the name of one, or None; got {value!r}.")
+        number = isinstance(value, Real) and not isinstance(value, bool)
+        scale = (
+            f"; a normal prior of that scale is prior_scale={value!r}" if number and name == "prior" else ""
+        )
+        raise TypeError(
+            f"{name} must be a prior such as {example}, the name of one, or None; got {value!r}{scale}."
+        )
     return value
 
 

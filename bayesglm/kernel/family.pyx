@@ -88,7 +88,12 @@ cdef class Family:
     def check(self):
         """Raise ValueError, in one sentence, if a parameter of the family is not what it can be."""
         if self.link not in self.links:
-            raise ValueError(f"link={self.link!r}: {type(self).__name__} has {', '.join(map(repr, self.links))}.")
+            means = {"log": "exp of a sum, so that it is positive; a sum itself is for family='gaussian'",
+                     "identity": "a sum; exp of a sum is for others, such as 'gamma', or transform y",
+                     "softmax": "a probability for each class"}
+            raise ValueError(f"link={self.link!r} is none that the {type(self).__name__} family takes, but "
+                             f"{' or '.join(map(repr, self.links))}: its mean is "
+                             f"{means.get(self.links[0], 'a share, between 0 and 1 whatever the sum')}.")
 
     def check_response(self, y, extra=None):
         """Raise ValueError, in one sentence with the row, if y (or ``extra``) has a value outside the domain."""

@@ -211,5 +211,5 @@ def test_families_by_name():
     ):
         with pytest.raises(error, match=match):
             resolve_family(family)
-    with pytest.raises(ValueError, match="Poisson has 'log'"):
+    with pytest.raises(ValueError, match="Poisson family takes, but 'log'"):
         resolve_family("poisson", "logit")
