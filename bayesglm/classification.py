@@ -287,15 +287,18 @@ class BayesianLogisticRegression(ClassifierMixin, FamilyModel):
 
     @of_one_fit
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Return the share of rows whose class is predicted, as scikit-learn's classifiers do."""
-        if y is None:
-            rows, observed = self._rows_and_response(X, y)
-            kept = np.isfinite(observed) & np.all(np.isfinite(rows), axis=1)
-            probabilities = family_prediction.class_probabilities(self._source(), rows[kept], None)
-            weights = check_weights(sample_weight, len(kept))
-            weights = None if weights is None else weights[kept]
-            return float(np.average(probabilities.argmax(axis=1) == observed[kept], weights=weights))
-        return float(super().score(X, y, sample_weight))
+        """Return the share of rows whose class is predicted, as scikit-learn's classifiers do.
+
+        With a formula, of the rows that hold no missing value.
+        """
+        if self.formula is None and y is not None:
+            return float(super().score(X, y, sample_weight))
+        _, observed = self._rows_and_response(X, y)
+        probabilities = self.predict_proba(X)
+        kept = np.isfinite(observed) & np.isfinite(probabilities[:, 0])
+        weights = check_weights(sample_weight, len(kept))
+        weights = None if weights is None else weights[kept]
+        return float(np.average(probabilities[kept].argmax(axis=1) == observed[kept], weights=weights))
 
     # -- inside --------------------------------------------------------------------------------------
 

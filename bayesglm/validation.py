@@ -204,8 +204,8 @@ def _validated(estimator: Any, *data: Any, **options: Any) -> Any:
         if theirs and "Expected 2D array" in str(error):
             # scikit-learn prints all of it; its own checks look for the second sentence.
             raise ValueError(
-                f"X has shape {np.shape(data[0])}, but rows and columns are wanted. Reshape your data: X.reshape(-1, 1) "
-                "if it is one column, X.reshape(1, -1) if it is one row."
+                f"X has shape {np.shape(data[0])}, but rows and columns are wanted. Reshape your data: "
+                "X.reshape(-1, 1) if it is one column, X.reshape(1, -1) if it is one row."
             ) from None
         if theirs and isinstance(error, (ValueError, TypeError)):
             raise

@@ -198,3 +198,33 @@ def test_summary_shows_odds_ratios():
     assert "odds ratios" in text
     assert "family" in text
     assert "Bernoulli" in text
+
+
+def test_rows_with_missing_values():
+    """Numbers are NaN, a class cannot be, and what counts rows leaves them out; offsets by name count in the score."""
+    frame = pd.DataFrame({"x": np.linspace(-2, 2, 40), "z": 8.0 * (np.arange(40) % 2) - 4.0})
+    frame["g"] = np.where(np.arange(40) % 3 > 0, "a", "b")
+    model = BayesianLogisticRegression("g ~ x", draws=50, chains=2, random_state=0)
+    with pytest.warns(UserWarning, match="dropped 1 of 40 rows"):
+        model.fit(frame.assign(x=frame["x"].where(frame.index != 3)), offset="z")
+    holes = frame.assign(x=frame["x"].where(frame.index != 5))
+    whole = frame.drop(index=5)
+    for numbers in (
+        model.predict_proba(holes),
+        model.decision_function(holes),
+        model.predict_interval(holes),
+    ):
+        lost = np.isnan(numbers.reshape(40, -1)).any(axis=1)
+        assert np.flatnonzero(lost).tolist() == [5]
+    for call in (model.predict, model.sample_predictive):
+        with pytest.raises(ValueError, match=r"^row 5 of X holds a missing value"):
+            call(holes)
+    right = float(np.mean(model.predict(whole) == whole["g"]))
+    assert right != np.mean(model.predict(whole, offset=np.zeros(39)) == whole["g"])
+    for score in (
+        model.score(holes),
+        model.score(holes, frame["g"]),
+        model.score(whole),
+        model.score(whole, whole["g"]),
+    ):
+        assert score == pytest.approx(right)

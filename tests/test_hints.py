@@ -176,7 +176,7 @@ def test_errors_of_ones_own_constructor_pass():
 
 def test_type_errors_inside_methods_pass():
     model = BayesianLinearRegression(**FEW).fit(X, Y)
-    with pytest.raises(TypeError, match="random_state|int|draws"):
+    with pytest.raises(TypeError, match=r"random_state|int|draws"):
         model.sample_predictive(X, draws="many")
 
 
