@@ -183,10 +183,15 @@ cdef class BinaryFamily(Family):
 
     def logpdf(self, y, eta, aux, extra=None):
         """Return the log probability of y successes."""
-        from scipy.special import gammaln
+        from scipy.special import gammaln, log_ndtr
+        y = np.asarray(y)
+        if extra is None and self.link != "cloglog":
+            # A failure at eta is a success at -eta.
+            found = np.asarray(eta) * np.where(y > 0.0, 1.0, -1.0)
+            found = log_ndtr(found) if self.link == "probit" else -softplus(-found)
+            return np.where((y == 0.0) | (y == 1.0), found, -np.inf)
         log_q, log_p = self.log_probabilities(eta)
         m = np.asarray(1.0 if extra is None else extra)
-        y = np.asarray(y)
         with np.errstate(invalid="ignore"):
             inside = (y >= 0.0) & (y <= m) & (y == np.floor(y))
             value = np.where(y > 0.0, y * log_p, 0.0) + np.where(m - y > 0.0, (m - y) * log_q, 0.0)
