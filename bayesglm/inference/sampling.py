@@ -39,6 +39,8 @@ CAREFUL_ACCEPT = 0.98
 TUNE_AGAIN, THIN_AGAIN = 200, 4
 #: ... and what the step is tuned to then.
 ACCEPT_AGAIN = 0.99
+#: Depth of trees that are short enough to need no other map, in few dimensions.
+SHORT_DEPTH = 3
 #: Starting points are spread by this factor beyond the posterior, so that R-hat keeps its meaning.
 OVERDISPERSION = 1.5
 
@@ -372,12 +374,15 @@ def _adapt(
 
 
 def _is_standardised(pooled: np.ndarray, table: np.ndarray) -> bool:
+    """Whether a window's draws show variances near one, no divergence, and trajectories as short as they can be."""
     variance = pooled.var(axis=0)
     late = table[:, table.shape[1] // 3 :]
+    # Half a turn of a standard normal target takes so many steps, and trees double: in a hundred dimensions 15.
+    depth = np.ceil(np.log2(np.pi / first_step_size(pooled.shape[1]) + 1.0))
     return bool(
         np.all((variance > 0.25) & (variance < 4.0))
         and not late[..., STAT_NAMES.index("diverging")].any()
-        and late[..., STAT_NAMES.index("tree_depth")].mean() < 3.5
+        and late[..., STAT_NAMES.index("tree_depth")].mean() < max(depth, SHORT_DEPTH) + 0.5
     )
 
 

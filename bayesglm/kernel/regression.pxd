@@ -18,7 +18,8 @@ cdef class RegressionTarget(Target):
     cdef const double[:, ::1] _contrasts
     # Scratch, one set a clone.
     cdef double[::1] _coef, _raw, _grad, _grad_raw, _of_predictors, _eta, _score, _padded, _aux, _d_aux
-    cdef double[::1] _levels, _set_levels
+    cdef double[::1] _levels, _set_levels, _ones
+    cdef bint _products
     cdef void _set(self, Design design, Family family, tuple arrays, bint intercept, shift, Prior coef_prior,
                    Prior intercept_prior, Prior aux_prior, contrasts) except *
     cdef Rows rows(self, Py_ssize_t block) noexcept nogil

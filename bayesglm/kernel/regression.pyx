@@ -11,9 +11,10 @@ import numpy as np
 
 from bayesglm.kernel._blocks cimport BLOCK
 from bayesglm.kernel._numeric cimport dot
+from bayesglm.kernel.design cimport DenseDesign
 from libc.math cimport exp
 from libc.string cimport memcpy, memset
-from scipy.linalg.cython_blas cimport dgemm
+from scipy.linalg.cython_blas cimport dgemm, dgemv
 
 
 cdef class RegressionTarget(Target):
@@ -89,6 +90,9 @@ cdef class RegressionTarget(Target):
         self._padded = np.empty(BLOCK)
         self._aux, self._d_aux = np.empty(self.n_aux + 1), np.empty(self.n_aux + 1)
         self._levels, self._set_levels = np.empty(2 * K), np.empty(2 * m + 1)
+        # Several linear predictors of dense rows are products of matrices, which BLAS has faster ones for.
+        self._products = K > 1 and p > 0 and isinstance(design, DenseDesign) and design.dtype == np.float64
+        self._ones = np.ones(BLOCK)
 
     cpdef Target clone(self):
         cdef RegressionTarget copy = RegressionTarget.__new__(RegressionTarget)
@@ -138,12 +142,21 @@ cdef class RegressionTarget(Target):
     cdef void predict(self, Py_ssize_t block, Rows* rows) noexcept nogil:
         """Write the linear predictors of a block to the scratch, one predictor after another."""
         cdef Py_ssize_t k, i, p = self.design.n_columns, first = block * BLOCK
-        for k in range(self.n_predictors):
+        cdef int n = <int>rows.n, K = <int>self.n_predictors, inner = <int>p, ld = BLOCK
+        cdef double one = 1.0
+        if self._products:
+            for k in range(K):
+                for i in range(n):
+                    self._eta[k * n + i] = self._levels[k]
+            dgemm("N", "N", &n, &K, &inner, &one, <double*>self.design.dense(block, NULL), &ld, &self._raw[0], &inner,
+                  &one, &self._eta[0], &n)
+        for k in range(0 if self._products else K):
             # A block writes all of its 256 rows; the next predictor begins where this one's rows end.
             self.design.matvec(block, &self._raw[k * p], self._levels[k], &self._eta[k * rows.n])
-            if self._offset is not None:
-                for i in range(rows.n):
-                    self._eta[k * rows.n + i] += self._reached[k] * self._offset[first + i]
+        if self._offset is not None:
+            for k in range(K):
+                for i in range(n):
+                    self._eta[k * n + i] += self._reached[k] * self._offset[first + i]
 
     cdef double log_prior(self, const double* q, double* grad) noexcept nogil:
         """Return the log prior of coordinates with Jacobians; add its gradient unless ``grad`` is NULL.
@@ -186,6 +199,7 @@ cdef class RegressionTarget(Target):
     cdef double logp_grad(self, const double* q, double* grad) noexcept nogil:
         cdef Py_ssize_t b, k, i, p = self.design.n_columns, first = 1 if self.intercept else 0
         cdef int width = <int>(p + first), K = <int>self.n_predictors, m = <int>self.n_sets
+        cdef int n, inner = <int>p, ld = BLOCK, step = 1
         cdef double value = 0.0, total, one = 1.0, zero = 0.0
         cdef double* slopes = grad if self._contrasts is None else &self._of_predictors[0]
         cdef const double* score
@@ -199,6 +213,12 @@ cdef class RegressionTarget(Target):
             rows = self.rows(b)
             self.predict(b, &rows)
             value += self.family.loglik(&rows, &self._eta[0], &self._aux[0], &self._score[0], &self._d_aux[0])
+            if self._products:
+                n = <int>rows.n
+                dgemm("T", "N", &inner, &K, &n, &one, <double*>self.design.dense(b, NULL), &ld, &self._score[0], &n,
+                      &one, &self._grad_raw[0], &inner)
+                dgemv("T", &n, &K, &one, &self._score[0], &n, &self._ones[0], &step, &one, &self._levels[K], &step)
+                continue
             for k in range(self.n_predictors):
                 score = &self._score[k * rows.n]
                 total = 0.0

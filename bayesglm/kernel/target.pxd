@@ -12,7 +12,7 @@ cdef class AffineTarget(Target):
     cdef readonly Target inner
     cdef readonly object shift
     cdef readonly object factor
-    cdef bint sparse
+    cdef bint sparse, triangular
     cdef const double[::1] _shift
     cdef const double[:, ::1] _factor
     cdef const Py_ssize_t[::1] _starts

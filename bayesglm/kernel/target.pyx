@@ -8,7 +8,7 @@ import numpy as np
 
 from libc.math cimport NAN
 from libc.string cimport memcpy
-from scipy.linalg.cython_blas cimport dgemv
+from scipy.linalg.cython_blas cimport dgemv, dtrmv
 
 #: Log densities of more observations than this are larger than their differences by more digits than doubles have to
 #: spare. They are then counted from sigma = 1, which whoever makes the target sees to being near their mode.
@@ -16,6 +16,8 @@ HEAVY = 1e8
 # A map with no more than one entry in so many is applied entry by entry: in hundreds of dimensions products with all of
 # it cost more than many a density.
 cdef Py_ssize_t FILLED = 12
+# From so many dimensions on a map no longer fits in cache beside all else, and of a triangular one half is left out.
+cdef Py_ssize_t LARGE = 200
 
 
 cdef class Target:
@@ -72,6 +74,7 @@ cdef class AffineTarget(Target):
         self._q = np.empty(self.dim)
         self._grad = np.empty(self.dim)
         self.sparse = np.count_nonzero(self.factor) * FILLED <= self.dim * self.dim
+        self.triangular = not self.sparse and self.dim > LARGE and not np.tril(self.factor, -1).any()
         if self.sparse:
             columns, rows = np.nonzero(self.factor.T)
             self._rows, self._values = np.ascontiguousarray(rows), self.factor[rows, columns]
@@ -92,6 +95,14 @@ cdef class AffineTarget(Target):
                 for i in range(self._starts[j], self._starts[j + 1]):
                     total += self._values[i] * self._grad[self._rows[i]]
                 grad[j] = total
+            return value
+        if self.triangular:
+            memcpy(&self._q[0], q, self.dim * sizeof(double))
+            dtrmv("L", "T", "N", &n, <double*>&self._factor[0, 0], &n, &self._q[0], &one)
+            for i in range(self.dim):
+                self._q[i] += self._shift[i]
+            value = self.inner.logp_grad(&self._q[0], grad)
+            dtrmv("L", "N", "N", &n, <double*>&self._factor[0, 0], &n, grad, &one)
             return value
         # Row-major factor is its transpose to BLAS: q := factor z + shift, grad := factor' g.
         dgemv("T", &n, &n, &alpha, <double*>&self._factor[0, 0], &n, <double*>q, &one, &alpha, &self._q[0], &one)

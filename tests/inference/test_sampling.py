@@ -219,6 +219,17 @@ def test_a_standardised_space_needs_a_hundred_draws():
     assert found.tune == sampling.TUNE_UNKNOWN_SCALE // 4
 
 
+def test_so_it_is_in_many_dimensions_where_trees_are_deeper():
+    target = AffineTarget(PyTarget(400, lambda q: (-0.5 * q @ q, -q)), np.zeros(400), np.eye(400))
+    found = run(target, Settings(chains=4, draws=60), seed_sequence(1), known_scale=False)
+    assert found.tune == sampling.TUNE_UNKNOWN_SCALE // 4
+    assert found.stats["tree_depth"].mean() > 3.5
+    # Twice as deep is no longer as short as can be.
+    narrow = AffineTarget(target.inner, np.zeros(400), np.diag(np.repeat([1.0, 0.1], [390, 10])))
+    found = run(narrow, Settings(chains=4, draws=10), seed_sequence(1), known_scale=False)
+    assert found.tune == sampling.TUNE_UNKNOWN_SCALE
+
+
 def test_a_badly_scaled_space_is_recovered():
     """Scales a factor of 10,000 apart, correlations of 0.99 and a start far away."""
     rng = np.random.default_rng(3)

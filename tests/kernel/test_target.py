@@ -52,6 +52,18 @@ def test_affine_target_is_the_density_at_the_mapped_point(dim):
         np.testing.assert_allclose(gradient, slope(target, z), rtol=1e-5, atol=1e-4)
 
 
+def test_a_large_triangular_map_is_applied_as_what_it_is():
+    """Of each kind of map: triangular, full, and triangular the other way, which no mode's is."""
+    rng, dim = np.random.default_rng(2), 230
+    full = rng.normal(size=(dim, dim)) / 20.0 + np.eye(dim)
+    shift, z = rng.normal(size=dim), rng.normal(size=dim)
+    for factor in (np.triu(full), full, np.tril(full)):
+        value, gradient = AffineTarget(PyTarget(dim, quartic), shift, factor).clone()(z)
+        expected, inner = quartic(shift + factor @ z)
+        assert value == pytest.approx(expected, rel=1e-12)
+        np.testing.assert_allclose(gradient, factor.T @ inner, rtol=1e-9, atol=1e-9 * np.abs(inner).max())
+
+
 def test_affine_target_does_not_change_its_input():
     target = AffineTarget(PyTarget(2, quartic), np.ones(2), np.eye(2))
     z = np.array([0.5, -0.5])
