@@ -86,7 +86,7 @@ ORDER = [
     ["bayesglm._version"],
     # inference
     ["bayesglm.inference.route", "bayesglm.inference.general_route"],
-    ["bayesglm.inference.whitening"],
+    ["bayesglm.inference.whitening", "bayesglm.inference.mode_shares"],
     ["bayesglm.inference.moving"],
     [
         "bayesglm.inference.posterior",
@@ -99,7 +99,7 @@ ORDER = [
         "bayesglm.inference.modes",
         "bayesglm.inference.family_priors",
     ],
-    ["bayesglm.inference.prior_set", "bayesglm.inference.exact"],
+    ["bayesglm.inference.prior_set", "bayesglm.inference.exact", "bayesglm.inference.mixture"],
     [
         "bayesglm.inference.gaussian",
         "bayesglm.inference.sampling",

@@ -1,4 +1,4 @@
-"""The fast lane: a batch of proposals from a normal approximation, judged by the exact likelihood in one pass.
+"""The fast lane: a batch of proposals from an approximation, judged by the exact likelihood in one pass.
 
 Where n is large a posterior is nearly normal, and nearly every proposal from the approximation at its mode is right.
 All log densities of a batch come from one pass over the data by matrix products (`bayesglm.kernel.sweep`), and
@@ -6,16 +6,22 @@ Metropolis' rule for independent proposals accepts or repeats: w = density/propo
 exact whatever the approximation, but where w is large a chain waits long. So a pilot batch has to show that it is
 not (the Pareto shape of w and the acceptance rate), proposals have a share of heavy tails, and in between come NUTS
 transitions: a cycle of kernels that leave the posterior alone leaves it alone, and gets wherever NUTS gets.
+
+Where noise is Student's t the approximation is a mixture around all modes (`mixture.py`), so that chains jump between
+them. Where proposals from it are taken too seldom to serve alone, they take turns with NUTS.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 from scipy.special import gammaln
 
+from bayesglm.inference.mixture import Mixture, fitted, whitened_by
 from bayesglm.inference.pareto import pareto_k
 from bayesglm.inference.progress import Progress
 from bayesglm.inference.sampling import (
@@ -24,6 +30,7 @@ from bayesglm.inference.sampling import (
     Settings,
     collect,
     first_step_size,
+    run,
     start_chain,
 )
 from bayesglm.inference.threads import in_threads
@@ -42,7 +49,15 @@ MAX_PARETO_K = 0.5
 MIN_ACCEPTANCE = 0.6
 #: Proposals a draw by the acceptance rate that the pilot expects: with rate a the autocorrelation is about 1 - a, its
 #: power after several; few enough are needed for two draws to be worth nearly two.
-PROPOSALS_A_DRAW = ((0.95, 1), (0.8, 2), (0.0, 3))
+MOST_PROPOSALS = 12
+PROPOSALS_A_DRAW = ((0.95, 1), (0.8, 2), (0.6, 3), (0.4, 6), (0.0, MOST_PROPOSALS))
+#: Proposals of a mixture's pilot, how many pilots it has, each fitting it to what the one before has seen, and what one
+#: has to show: more proposals a draw make up for a lower rate.
+PILOT_MIXTURE, PILOTS = 4096, 3
+MAX_PARETO_K_MIXTURE = 0.7
+MIN_ACCEPTANCE_MIXTURE = 0.2
+#: An acceptance rate of a mixture that more rounds of fitting it need not raise.
+GOOD_ACCEPTANCE = 0.75
 #: A NUTS transition every so many draws; with this many numbers in the data it costs as much as a batch of hundreds.
 NUTS_EVERY = 50
 NUTS_EVERY_LARGE = 250
@@ -52,61 +67,210 @@ NUTS_STEP = 0.9
 #: Points handed to a thread at a time.
 PART = 2 * POINTS_AT_ONCE
 
-_LP, _ACCEPTANCE, _STEP_SIZE, _ENERGY = (
-    STAT_NAMES.index(name) for name in ("lp", "acceptance_rate", "step_size", "energy")
+_LP, _ACCEPTANCE, _STEP_SIZE, _ENERGY, _DIVERGING = (
+    STAT_NAMES.index(name) for name in ("lp", "acceptance_rate", "step_size", "energy", "diverging")
 )
 
 
-def run_batch(
-    target: AffineTarget,
-    settings: Settings,
-    seeds: np.random.SeedSequence,
-    progress: Progress | None = None,
-) -> tuple[Run, int] | None:
-    """Sample by batches, or return None where the approximation is not good enough for it.
+class Proposals(Protocol):
+    """A distribution that points are proposed from, in the coordinates of the whitened target."""
+
+    def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        """Return points, shape (n, dim)."""
+
+    def log_density(self, points: np.ndarray) -> np.ndarray:
+        """Return its log density there, shape (n,), up to a constant."""
+
+
+@dataclass(frozen=True)
+class AroundMode:
+    """Standard normal proposals with a share of heavy tails, around the mode that a target is whitened at.
+
+    Attributes
+    ----------
+    dim : int
+    """
+
+    dim: int
+
+    def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        """Draw from the mixture of standard normal and t, shape (n, dim)."""
+        found = rng.standard_normal((n, self.dim))
+        heavy = rng.random(n) < HEAVY_SHARE
+        found[heavy] *= np.sqrt(HEAVY_DF / rng.chisquare(HEAVY_DF, n))[heavy, np.newaxis]
+        return found
+
+    def log_density(self, points: np.ndarray) -> np.ndarray:
+        """Return the log density without the normal's constant."""
+        dim = self.dim
+        square = np.einsum("ij,ij->i", points, points)
+        constant = (
+            gammaln(0.5 * (HEAVY_DF + dim)) - gammaln(0.5 * HEAVY_DF) - 0.5 * dim * np.log(0.5 * HEAVY_DF)
+        )
+        heavy = constant - 0.5 * (HEAVY_DF + dim) * np.log1p(square / HEAVY_DF)
+        return np.asarray(np.logaddexp(np.log1p(-HEAVY_SHARE) - 0.5 * square, np.log(HEAVY_SHARE) + heavy))
+
+
+@dataclass(frozen=True)
+class Lane:
+    """How draws are made: what is proposed, how many proposals a draw takes, and how often NUTS makes one instead.
+
+    Attributes
+    ----------
+    proposals : Proposals
+    thin : int
+    every : int
+    pilot, log_weights : ndarray of shape (m, dim), (m,)
+        Proposals, and what the exact density says of them.
+    """
+
+    proposals: Proposals
+    thin: int
+    every: int
+    pilot: np.ndarray
+    log_weights: np.ndarray
+
+
+def lane_around_mode(target: AffineTarget, rng: np.random.Generator, n_threads: int) -> Lane | None:
+    """Return the lane of the approximation at the mode, or None where it is not good enough.
 
     Parameters
     ----------
     target : AffineTarget
         Of a regression's target, mapped or not, whitened at the mode.
+    rng : Generator
+    n_threads : int
+    """
+    proposals = AroundMode(target.dim)
+    pilot, log_weights = _pilot(target, proposals, PILOT, rng, n_threads)
+    acceptance = _expected_acceptance(log_weights)
+    if acceptance < MIN_ACCEPTANCE or not pareto_k(log_weights) < MAX_PARETO_K:
+        return None
+    return Lane(proposals, _thin(acceptance), _every(target), pilot, log_weights)
+
+
+def lane_of_mixture(
+    target: AffineTarget, mixture: Mixture, rng: np.random.Generator, n_threads: int
+) -> tuple[Lane, bool]:
+    """Fit a mixture to the posterior; return its lane, and whether it serves or NUTS has to take turns with it.
+
+    Parameters
+    ----------
+    target : AffineTarget
+        What the mixture is in the coordinates of.
+    mixture : Mixture
+    rng : Generator
+    n_threads : int
+    """
+
+    def good(log_weights: np.ndarray) -> bool:
+        return _expected_acceptance(log_weights) > GOOD_ACCEPTANCE and pareto_k(log_weights) < MAX_PARETO_K
+
+    mixture = fitted(mixture, partial(_log_densities, target, n_threads=n_threads), rng, good)
+    for i in range(PILOTS):
+        pilot, log_weights = _pilot(target, mixture, PILOT_MIXTURE, rng, n_threads)
+        acceptance = _expected_acceptance(log_weights)
+        serves = acceptance >= MIN_ACCEPTANCE_MIXTURE and pareto_k(log_weights) < MAX_PARETO_K_MIXTURE
+        if serves or acceptance == 0.0 or i == PILOTS - 1:
+            break
+        mixture = mixture.moved(pilot, np.nan_to_num(log_weights, nan=-np.inf))
+    return Lane(mixture, _thin(acceptance), _every(target), pilot, log_weights), serves
+
+
+def run_batch(
+    target: AffineTarget,
+    lane: Lane,
+    settings: Settings,
+    seeds: Sequence[np.random.SeedSequence],
+    rng: np.random.Generator,
+    progress: Progress | None = None,
+) -> Run:
+    """Sample by batches.
+
+    Parameters
+    ----------
+    target : AffineTarget
+        Of a regression's target, mapped or not, whitened at the mode.
+    lane : Lane
     settings : Settings
-    seeds : SeedSequence
-        One child is spawned for the pilot, and one a chain.
+    seeds : sequence of SeedSequence
+        One a chain.
+    rng : Generator
+        The pilot's.
     progress : Progress, optional
 
     Returns
     -------
-    (Run, int) or None
-        The draws, and how many proposals each took. Energies are NaN save those of NUTS transitions: nothing else
-        has one.
+    Run
+        Energies are NaN save those of NUTS transitions: nothing else has one.
 
     Raises
     ------
     KeyboardInterrupt
         As soon as every thread has finished the block of rows it was at.
     """
-    pilot_seed, *chain_seeds = seeds.spawn(settings.chains + 1)
-    rng = np.random.Generator(np.random.PCG64DXSM(pilot_seed))
-    pilot = _proposals(rng, PILOT, target.dim)
-    log_weights = _log_densities(target, pilot, settings.n_threads) - _log_proposal(pilot)
-    acceptance = _expected_acceptance(log_weights)
-    if acceptance < MIN_ACCEPTANCE or not pareto_k(log_weights) < MAX_PARETO_K:
-        return None
-    thin = next(thin for least, thin in PROPOSALS_A_DRAW if acceptance >= least)
     # Starting points are drawn from the pilot by weight: already from the posterior, as far as it can tell.
-    weights = np.exp(log_weights - log_weights.max())
-    starts = rng.choice(PILOT, settings.chains, p=weights / weights.sum())
+    weights = np.nan_to_num(np.exp(lane.log_weights - np.nanmax(lane.log_weights)))
+    starts = rng.choice(len(weights), settings.chains, p=weights / weights.sum())
     chains = [
         start_chain(
             target,
             np.random.PCG64DXSM(seed),
-            pilot[start],
+            lane.pilot[start],
             NUTS_STEP * first_step_size(target.dim),
             settings,
         )
-        for seed, start in zip(chain_seeds, starts, strict=True)
+        for seed, start in zip(seeds, starts, strict=True)
     ]
-    return _sample(target, chains, settings, thin, progress), thin
+    return _sample(target, chains, settings, lane, progress)
+
+
+def run_by_turns(
+    target: AffineTarget,
+    lane: Lane,
+    settings: Settings,
+    seeds: np.random.SeedSequence,
+    progress: Progress | None,
+    regions: Sequence[tuple[np.ndarray, np.ndarray]],
+) -> tuple[Run, Lane]:
+    """Sample by NUTS, warmed up as it is alone, and by proposals of a mixture, every other draw by each.
+
+    Parameters
+    ----------
+    target, lane, settings
+        See `run_batch`; the lane's proposals are a `Mixture`.
+    seeds : SeedSequence
+        One child is spawned a chain.
+    progress : Progress, optional
+    regions : sequence of (shift, factor)
+        See `sampling.run`.
+
+    Returns
+    -------
+    (Run, Lane)
+        In the map that warm-up has learnt.
+    """
+    warm = run(
+        target,
+        replace(settings, draws=0),
+        seeds,
+        known_scale=False,
+        progress=progress,
+        regions=regions,
+    )
+    assert isinstance(warm.target, AffineTarget)
+    assert isinstance(lane.proposals, Mixture)
+    lane = replace(
+        lane,
+        proposals=replace(lane.proposals, target=warm.target),
+        thin=MOST_PROPOSALS,
+        every=2,
+        pilot=whitened_by(warm.target, target.unwhiten(lane.pilot)),
+    )
+    bits = [state.bit_generator for state in warm.states]
+    found = more_batch(warm.target, warm.states, settings, bits, lane, progress)
+    found.tune = warm.tune
+    return found, lane
 
 
 def more_batch(
@@ -114,7 +278,7 @@ def more_batch(
     states: Sequence[ChainState],
     settings: Settings,
     bit_generators: Sequence[np.random.BitGenerator],
-    thin: int,
+    lane: Lane,
     progress: Progress | None = None,
 ) -> Run:
     """Let chains go on from where they stopped; ``states`` are not changed."""
@@ -122,31 +286,47 @@ def more_batch(
         start_chain(target, bit_generator, state.position, state.step_size, settings)
         for state, bit_generator in zip(states, bit_generators, strict=True)
     ]
-    return _sample(target, chains, settings, thin, progress)
+    return _sample(target, chains, settings, lane, progress)
+
+
+def _thin(acceptance: float) -> int:
+    return next(thin for least, thin in PROPOSALS_A_DRAW if acceptance >= least)
+
+
+def _every(target: AffineTarget) -> int:
+    design = _regression(target).design
+    return NUTS_EVERY if design.n_rows * design.n_columns < LARGE else NUTS_EVERY_LARGE
+
+
+def _pilot(
+    target: AffineTarget, proposals: Proposals, n: int, rng: np.random.Generator, n_threads: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return proposals and their log weights."""
+    pilot = proposals.draw(rng, n)
+    return pilot, _log_densities(target, pilot, n_threads) - proposals.log_density(pilot)
 
 
 def _sample(
-    target: AffineTarget, chains: list[Chain], settings: Settings, thin: int, progress: Progress | None
+    target: AffineTarget, chains: list[Chain], settings: Settings, lane: Lane, progress: Progress | None
 ) -> Run:
-    """Propose, judge, and walk: ``thin`` proposals a draw."""
+    """Propose, judge, and walk."""
+    thin, propose = lane.thin, lane.proposals
     n_chains, draws, steps = len(chains), settings.draws, settings.draws * thin
-    design = _regression(target).design
-    every = NUTS_EVERY if design.n_rows * design.n_columns < LARGE else NUTS_EVERY_LARGE
     if progress is not None:
         progress.begin(n_chains)
     proposals = np.empty((n_chains, steps, target.dim))
     uniforms = np.empty((n_chains, steps))
     for i, chain in enumerate(chains):
         rng = np.random.Generator(chain.bit_generator)
-        proposals[i] = _proposals(rng, steps, target.dim)
+        proposals[i] = propose.draw(rng, steps)
         uniforms[i] = rng.random(steps)
     flat = proposals.reshape(n_chains * steps, target.dim)
     density = _log_densities(target, flat, settings.n_threads, progress, thin).reshape(n_chains, steps)
-    log_weights = density - _log_proposal(flat).reshape(n_chains, steps)
+    log_weights = density - propose.log_density(flat).reshape(n_chains, steps)
     out, table = np.empty((n_chains, draws, target.dim)), np.zeros((n_chains, draws, len(STAT_NAMES)))
     table[..., _ENERGY] = np.nan
     work = [
-        partial(_walk, chain, proposals[i], density[i], log_weights[i], uniforms[i], every, out[i], table[i])
+        partial(_walk, chain, lane, proposals[i], density[i], log_weights[i], uniforms[i], out[i], table[i])
         for i, chain in enumerate(chains)
     ]
 
@@ -160,19 +340,19 @@ def _sample(
 
 def _walk(
     chain: Chain,
+    lane: Lane,
     proposals: np.ndarray,
     density: np.ndarray,
     log_weights: np.ndarray,
     uniforms: np.ndarray,
-    every: int,
     out: np.ndarray,
     table: np.ndarray,
 ) -> None:
     """Make one chain of a batch: Metropolis along the proposals, NUTS every so many draws."""
-    thin = len(proposals) // len(out)
+    thin, every, propose = lane.thin, lane.every, lane.proposals
     before = chain.position
     value = chain.target(before)[0]
-    log_weight = value - float(_log_proposal(before[np.newaxis])[0])
+    log_weight = value - float(propose.log_density(before[np.newaxis])[0])
     with np.errstate(divide="ignore"):
         log_uniforms = np.log(uniforms).tolist()
     # Plain numbers and numbers of proposals, from which the draws are gathered in one go at the end.
@@ -200,26 +380,12 @@ def _walk(
             chain.position = proposals[accepted] if accepted >= 0 else before
             if chain.advance(1, out[last : last + 1], table[last : last + 1]) < 1:
                 return
+            if isinstance(propose, Mixture):
+                # Its steps suit one mode and are too large for a narrower one: others get proposals.
+                table[last, _DIVERGING] = 0.0
             before, value, accepted = chain.position, table[last, _LP], -1
-            log_weight = value - float(_log_proposal(before[np.newaxis])[0])
+            log_weight = value - float(propose.log_density(before[np.newaxis])[0])
     chain.position = out[-1]
-
-
-def _proposals(rng: np.random.Generator, n: int, dim: int) -> np.ndarray:
-    """Draw from the mixture of standard normal and t, shape (n, dim)."""
-    found = rng.standard_normal((n, dim))
-    heavy = rng.random(n) < HEAVY_SHARE
-    found[heavy] *= np.sqrt(HEAVY_DF / rng.chisquare(HEAVY_DF, n))[heavy, np.newaxis]
-    return found
-
-
-def _log_proposal(points: np.ndarray) -> np.ndarray:
-    """Return the log density of `_proposals` without the normal's constant."""
-    dim = points.shape[1]
-    square = np.einsum("ij,ij->i", points, points)
-    constant = gammaln(0.5 * (HEAVY_DF + dim)) - gammaln(0.5 * HEAVY_DF) - 0.5 * dim * np.log(0.5 * HEAVY_DF)
-    heavy = constant - 0.5 * (HEAVY_DF + dim) * np.log1p(square / HEAVY_DF)
-    return np.asarray(np.logaddexp(np.log1p(-HEAVY_SHARE) - 0.5 * square, np.log(HEAVY_SHARE) + heavy))
 
 
 def _expected_acceptance(log_weights: np.ndarray) -> float:

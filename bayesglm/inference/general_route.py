@@ -18,7 +18,17 @@ from bayesglm.inference.diagnostics import (
     bfmi,
     diagnose,
 )
-from bayesglm.inference.fast_lane import more_batch, run_batch
+from bayesglm.inference.fast_lane import (
+    Lane,
+    lane_around_mode,
+    lane_of_mixture,
+    more_batch,
+    run_batch,
+    run_by_turns,
+)
+from bayesglm.inference.mixture import around_modes, whitened_by
+from bayesglm.inference.mode_shares import wrong_share
+from bayesglm.inference.modes import log_mass
 from bayesglm.inference.posterior import Posterior, estimated, stack
 from bayesglm.inference.prior_set import PriorSet
 from bayesglm.inference.progress import Progress
@@ -36,6 +46,7 @@ from bayesglm.inference.sampling import (
 )
 from bayesglm.inference.whitening import whitened
 from bayesglm.kernel.coefficient_maps import MappedTarget
+from bayesglm.kernel.continuous import StudentT
 from bayesglm.kernel.family import Family
 from bayesglm.kernel.moving import MovingTarget
 from bayesglm.kernel.priors import LARGEST
@@ -43,6 +54,8 @@ from bayesglm.kernel.target import AffineTarget
 
 #: Chains of fewer draws say nothing of how well they mix.
 SHORT = 400
+#: Fewer rows than this a coefficient are few.
+FEW_ROWS = 20
 #: What an R-hat and a share of divergences may be for a run to go on by itself, instead of telling the user.
 SLIGHT_RHAT, SLIGHT_DIVERGENCE = 1.03, 0.01
 
@@ -77,6 +90,7 @@ class GeneralRoute:
         self._x_mean, self._x_unit = data.x_mean, data.x_unit
         self._y_mean, self._y_unit, self._aux_units = data.y_mean, data.y_unit, data.aux_units
         self._intercept = data.intercept
+        self._few_rows = data.n_rows < FEW_ROWS * (data.design.n_columns + 1)
         found = whitened(data, priors)
         self.target: AffineTarget | None = found.target
         self.laplace, self._others, self._directions = found.laplace, found.others, found.directions
@@ -91,7 +105,7 @@ class GeneralRoute:
 
     def __getstate__(self) -> dict[str, Any]:
         # A pickle is small and holds nobody's data; what needs them says so.
-        return {**self.__dict__, "target": None, "_directions": None}
+        return {**self.__dict__, "target": None, "_directions": None, "_lane": None}
 
     def sample(
         self,
@@ -127,10 +141,8 @@ class GeneralRoute:
         total = settings.draws + (TUNE_UNKNOWN_SCALE if settings.tune is None else settings.tune)
         found: Run | None = None
         with Progress(total, settings.progressbar, listener) as progress:
-            if self.sampler == "auto" and self.laplace is not None and self.target.dim and not self._others:
-                batch = run_batch(self.target, settings, seeds, progress)
-                if batch is not None and self._serves(batch[0]):
-                    found, self._thin = batch
+            if self.sampler == "auto" and self.laplace is not None and self.target.dim:
+                found = self._by_proposals(settings, seeds, progress)
             self.how = "nuts" if found is None else "batch"
             if found is None:
                 found = run(
@@ -148,6 +160,7 @@ class GeneralRoute:
                 draws = self._to_user(found)
                 diagnostics = diagnose(stack(estimated(draws, priors.reference)), settings.n_threads)
         assert isinstance(found.target, AffineTarget)
+        remarks = self._remarks(found, self.target, settings)
         self.target = found.target
         self._states: list[ChainState] = found.states
         return Posterior(
@@ -167,6 +180,7 @@ class GeneralRoute:
             z_scores=None,
             labels=labels,
             likelihood=self.family.in_words(),
+            remarks=remarks,
         )
 
     def more(self, draws: int, settings: Settings, random_state: Any = None) -> tuple[dict, dict]:
@@ -186,10 +200,71 @@ class GeneralRoute:
         with Progress(draws, settings.progressbar) as progress:
             if self.how == "batch":
                 bits = continued(self._states, random_state)
-                found = more_batch(self.target, self._states, settings, bits, self._thin, progress)
+                found = more_batch(self.target, self._states, settings, bits, self._lane, progress)
             else:
                 found = resume(self.target, self._states, settings, random_state, progress)
         return self._to_user(found), found.stats
+
+    def _by_proposals(
+        self, settings: Settings, seeds: np.random.SeedSequence, progress: Progress
+    ) -> Run | None:
+        """Sample by batches of proposals, alone or taking turns with NUTS, or return None where neither serves."""
+        assert self.target is not None
+        assert self.laplace is not None
+        pilot_seed, *chain_seeds = seeds.spawn(settings.chains + 1)
+        rng = np.random.Generator(np.random.PCG64DXSM(pilot_seed))
+        robust = isinstance(self.family, StudentT)
+        # Where rows are few, a mode may be wide enough for a pilot to be content and too skewed for its shoulders.
+        alone = not self._others and not (robust and self._few_rows)
+        lane = lane_around_mode(self.target, rng, settings.n_threads) if alone else None
+        serves = lane is not None
+        if lane is None and robust:
+            lane, serves = self._mixture(rng, settings.n_threads)
+        if lane is None:
+            return None
+        if serves:
+            found = run_batch(self.target, lane, settings, chain_seeds, rng, progress)
+            if self._serves(found):
+                self._lane = lane
+                return found
+        if not self._others:
+            return None
+        found, self._lane = run_by_turns(self.target, lane, settings, seeds, progress, self._regions())
+        return found
+
+    def _mixture(self, rng: np.random.Generator, n_threads: int) -> tuple[Lane, bool]:
+        """Return the lane of a mixture around all modes, and whether it serves alone."""
+        assert self.target is not None
+        assert self.laplace is not None
+        fits = (self.laplace, *self._others)
+        masses = np.array([log_mass(self.target.inner, fit) for fit in fits])
+        mixture = around_modes(self.target, fits, masses, self.target.dim - len(self.family.aux))
+        return lane_of_mixture(self.target, mixture, rng, n_threads)
+
+    def _remarks(self, found: Run, whitening: AffineTarget, settings: Settings) -> tuple[str, ...]:
+        """Return what is wrong with the shares of several modes, if there are any; ``whitening`` is the first map."""
+        if self.laplace is None or not self._others or found.draws.shape[1] < SHORT:
+            return ()
+        assert isinstance(found.target, AffineTarget)
+        if self.how == "batch":
+            lane, draws = self._lane, found.draws
+        else:
+            lane, _ = self._mixture(np.random.default_rng(0), settings.n_threads)
+            q = found.target.unwhiten(found.draws.reshape(-1, whitening.dim))
+            draws = whitened_by(whitening, q).reshape(found.draws.shape)
+        wrong = wrong_share(lane, draws)
+        if wrong is None:
+            return ()
+        at = (self.laplace, *self._others)[wrong.mode].mode
+        point = whitened_by(found.target, at[np.newaxis])[np.newaxis]
+        where = self._to_user(dataclasses.replace(found, draws=point, states=found.states[:1]))
+        place = ", ".join(f"{name} = {np.array2string(v[0, 0], precision=4)}" for name, v in where.items())
+        return (
+            f"The posterior has {1 + len(self._others)} modes, and chains do not come to each as they should: near "
+            f"{place} lies about {100 * wrong.mass:.2g} % of its mass, but {100 * wrong.share:.2g} % of the draws, in "
+            f"{wrong.visits} visits. Leave sampler at 'auto', increase draws, or use a prior that decides between "
+            "them.",
+        )
 
     def _regions(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """Return further modes and roots of their covariances in the whitened space."""

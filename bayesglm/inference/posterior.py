@@ -54,6 +54,8 @@ class Posterior:
         ``"coef"``, the classes that coefficients belong to.
     likelihood : str
         How an observation is distributed, in words.
+    remarks : tuple of str
+        What the route itself found wrong, to be warned of beside what the diagnostics say.
     """
 
     draws: dict[str, np.ndarray]
@@ -72,6 +74,7 @@ class Posterior:
     z_scores: np.ndarray | None = field(repr=False)
     labels: dict[str, tuple[str, ...]] | None = None
     likelihood: str = "Normal(mean, sigma)"
+    remarks: tuple[str, ...] = ()
 
     @property
     def parts(self) -> tuple[Posterior, ...]:

@@ -217,7 +217,7 @@ def _complaints(posterior: Posterior) -> list[str]:
             "A single chain cannot be compared with others, so that being stuck or a second mode would go unnoticed: "
             "use chains=4."
         )
-    texts += _disagreement(posterior)
+    texts += [*posterior.remarks, *_disagreement(posterior)]
     if posterior.exact is not None and not np.isfinite(posterior.exact.sd["sigma"]):
         texts.append(
             f"With sigma_prior={dict(posterior.priors)['sigma']} and so few rows the posterior of sigma has no finite "

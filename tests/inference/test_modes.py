@@ -27,12 +27,24 @@ def route(y, df=1.0, **priors):
     return GeneralRoute(data, bound), data, bound
 
 
-def test_two_lines_are_two_modes_and_chains_start_at_both():
+def test_two_lines_are_two_modes_and_chains_jump_between_them():
     y = X @ [1.0, 0.0] + 20.0 * SIDE + 0.5 * RNG.normal(size=80)
     found, data, bound = route(y)
     levels = [fit.mode[0] * data.y_unit + data.y_mean for fit in (found.laplace, *found._others)]
     assert min(levels) == pytest.approx(-20.0, abs=0.5)
     assert max(levels) == pytest.approx(20.0, abs=0.5)
+    posterior = found.sample(Settings(draws=400), 0, data, bound, ("a", "b"))
+    assert posterior.how == "batch"
+    signs = np.sign(posterior.draws["Intercept"])
+    assert (np.abs(np.diff(signs, axis=1)) > 0.0).sum(axis=1).min() > 10
+    assert posterior.diagnostics.rhat[0] < 1.02
+    assert not posterior.remarks
+
+
+def test_nuts_alone_starts_at_both():
+    y = X @ [1.0, 0.0] + 20.0 * SIDE + 0.5 * RNG.normal(size=80)
+    found, data, bound = route(y)
+    found.sampler = "nuts"
     posterior = found.sample(Settings(draws=200, tune=100), 0, data, bound, ("a", "b"))
     assert posterior.how == "nuts"
     assert len(set(np.sign(posterior.draws["Intercept"][:, -1]))) == 2

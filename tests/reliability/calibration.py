@@ -84,6 +84,8 @@ def glm(family: Any, **settings: Any) -> BayesianGLM:
 FAMILIES = {
     "Normal noise, known errors": Case(glm("gaussian"), rows={"standard_error": ERRORS}),
     "Student-t noise": Case(BayesianRobustRegression(draws=500)),
+    "Student-t noise, 16 rows": Case(BayesianRobustRegression(draws=500), LINE[:16], X[:16]),
+    "Student-t noise, 8 rows": Case(BayesianRobustRegression(draws=500), LINE[:8], X[:8]),
     "Student-t noise, df given": Case(glm(families.StudentT(df=3.0))),
     "Laplace noise": Case(glm("laplace")),
     "Bernoulli, logit, defaults": Case(BayesianLogisticRegression(draws=500), YES_NO),
