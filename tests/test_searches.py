@@ -1,15 +1,17 @@
 """Searches over priors: of their scale, their family, both, and formulas; against loops written by hand."""
 
 import pickle
+import warnings
 from itertools import product
 
 import numpy as np
 import pytest
 from scipy.stats import loguniform
 from sklearn.base import clone
-from sklearn.datasets import load_diabetes
-from sklearn.exceptions import FitFailedWarning
+from sklearn.datasets import load_breast_cancer, load_diabetes
+from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.feature_selection import RFECV
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.metrics import r2_score
 from sklearn.model_selection import (
@@ -23,7 +25,7 @@ from sklearn.model_selection import (
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from bayesglm import BayesianLinearRegression, Gamma, Laplace, Normal, StudentT
+from bayesglm import BayesianLinearRegression, BayesianLogisticRegression, Gamma, Laplace, Normal, StudentT
 from tests.flat_models import FLAT, QUICK, mixed_frame
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -252,3 +254,14 @@ def test_a_bad_grid_value_says_so(diabetes):
         search.fit(X, y)
     assert np.isnan(found(search)[0])
     assert search.best_params_ == {"prior_scale": 2.5}
+
+
+def test_a_search_with_few_draws_says_nothing_in_vain():
+    """Batches of few draws, of which fewer are effective than are wanted, give way to NUTS, which has enough."""
+    columns = load_breast_cancer().data[:, :8]
+    X, y = StandardScaler().fit_transform(columns), load_breast_cancer().target
+    model = BayesianLogisticRegression(draws=200, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        search = RFECV(model, cv=3, min_features_to_select=7).fit(X, y)
+    assert search.estimator_.posterior_.how == "nuts"

@@ -24,6 +24,9 @@ MAX_RHAT = 1.01
 MAX_RHAT_NOISE = 1.03
 #: Effective draws per chain below which R-hat and the sample sizes themselves are unreliable (same section).
 MIN_ESS_PER_CHAIN = 100
+#: Share of that which is no news: an effective size is itself estimated, to about a tenth where it is of this order,
+#: and with a tenth less a Monte Carlo error is a twentieth larger.
+SLIGHTLY_FEWER = 0.9
 #: E-BFMI below which momenta explore the energies too slowly (Betancourt 2016, arXiv:1604.00695; the value
 #: is that of Stan's and ArviZ's `diagnose`).
 MIN_BFMI = 0.3
@@ -205,7 +208,7 @@ def _disagreement(names: Sequence[str], diagnostics: Diagnostics, n_chains: int)
 
 def _too_few(names: Sequence[str], diagnostics: Diagnostics, minimum: int) -> str:
     ess = np.fmin(diagnostics.ess_bulk, diagnostics.ess_tail)
-    bad = np.flatnonzero(ess < minimum)
+    bad = np.flatnonzero(ess < SLIGHTLY_FEWER * minimum)
     if bad.size == 0:
         return ""
     worst = bad[np.argmin(ess[bad])]

@@ -14,6 +14,7 @@ from bayesglm.inference.diagnostics import (
     MAX_RHAT,
     MIN_BFMI,
     MIN_ESS_PER_CHAIN,
+    SLIGHTLY_FEWER,
     Diagnostics,
     bfmi,
     diagnose,
@@ -277,11 +278,16 @@ class GeneralRoute:
         """Whether draws by batches are as many effective ones as a user is told to want; else NUTS is asked."""
         if found.stats["diverging"].any():
             return False  # NUTS' steps in between are not tuned: that says nothing of the posterior
-        if found.draws.shape[1] < SHORT:
-            return True
+        n_draws = found.draws.shape[1]
+        if n_draws <= MIN_ESS_PER_CHAIN:
+            return True  # so few cannot be enough, whoever draws them
         diagnostics = diagnose(np.moveaxis(found.draws, -1, 0), 1)
         least = MIN_ESS_PER_CHAIN * found.draws.shape[0]
         ess = np.minimum(diagnostics.ess_bulk, diagnostics.ess_tail)
+        if (
+            n_draws < SHORT
+        ):  # of which twice as many effective ones cannot be asked, nor an R-hat without chance
+            return bool(np.all(ess >= SLIGHTLY_FEWER * least) and np.all(diagnostics.rhat <= SLIGHT_RHAT))
         return bool(np.all(ess >= 2.0 * least) and np.all(diagnostics.rhat <= MAX_RHAT))
 
     def _to_user(self, found: Run) -> dict[str, np.ndarray]:

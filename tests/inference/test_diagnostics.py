@@ -255,6 +255,11 @@ def test_names_the_parameter_with_the_smallest_sample(part):
     assert "increase draws" in text
 
 
+def test_a_sample_that_is_smaller_by_chance_is_no_news():
+    for size, told in ((400.0, 0), (399.0, 0), (361.0, 0), (359.0, 1)):
+        assert len(texts(replace(GOOD, ess_tail=np.array([3000.0, 4000.0, size])))) == told, size
+
+
 @pytest.mark.parametrize(
     ("target_accept", "remedy"), [(0.8, "0.8 to 0.9"), (0.9, "0.9 to 0.95"), (0.99, "prior")]
 )
