@@ -8,9 +8,11 @@ from functools import partial
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
+from bayesglm.argument_types import MatrixLike
 from bayesglm.callbacks import CallbackSupportMixin, FitTasks, with_callbacks
 from bayesglm.fitting import Fitting, ImproperError, about_the_fit, added_up, tell
 from bayesglm.formula import FormulaDesign
@@ -61,7 +63,7 @@ class BayesianRegressor(CallbackSupportMixin, Fitting, PosteriorPredictor, Poste
     _weighted_as: str
 
     @named
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+    def fit(self, X: MatrixLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> Self:
         """Sample the posterior.
 
         Parameters
@@ -107,7 +109,9 @@ class BayesianRegressor(CallbackSupportMixin, Fitting, PosteriorPredictor, Poste
         return texts
 
     @named
-    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+    def partial_fit(
+        self, X: MatrixLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Add rows to those seen so far and sample the posterior of all.
 
         However the rows are divided, the posterior is that of one `fit` to all of them, to rounding: what is

@@ -14,6 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from bayesglm import family_prediction
+from bayesglm.argument_types import CoefficientPriors, PriorLike, RandomState
 from bayesglm.families import Bernoulli, Categorical
 from bayesglm.family_base import FamilyModel, Rows
 from bayesglm.formula_language import parse
@@ -91,9 +92,9 @@ class BayesianLogisticRegression(ClassifierMixin, FamilyModel):
         self,
         formula: str | None = None,
         *,
-        prior: Any = None,
-        prior_scale: Any = None,
-        intercept_prior: Any = None,
+        prior: CoefficientPriors | None = None,
+        prior_scale: float | str | None = None,
+        intercept_prior: PriorLike | None = None,
         fit_intercept: bool = True,
         center: bool = True,
         positive: bool = False,
@@ -106,7 +107,7 @@ class BayesianLogisticRegression(ClassifierMixin, FamilyModel):
         target_accept: float = 0.8,
         max_treedepth: int = 10,
         n_jobs: int | None = None,
-        random_state: Any = None,
+        random_state: RandomState | None = None,
         progressbar: bool | None = None,
         formula_namespace: Mapping[str, Any] | None = None,
         formula_strict: bool = False,

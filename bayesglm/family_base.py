@@ -7,9 +7,11 @@ from functools import partial
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import column_or_1d
 
 from bayesglm import family_model_data
+from bayesglm.argument_types import MatrixLike
 from bayesglm.callbacks import CallbackSupportMixin, FitTasks, with_callbacks
 from bayesglm.family_access import FamilyAccess
 from bayesglm.fitting import Fitting, ImproperError, added_up, tell
@@ -73,14 +75,14 @@ class FamilyModel(CallbackSupportMixin, Fitting, FamilyAccess, Saving):
     @named
     def fit(
         self,
-        X: Any,
-        y: Any = None,
-        sample_weight: Any = None,
+        X: MatrixLike,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
         *,
-        offset: Any = None,
-        exposure: Any = None,
-        trials: Any = None,
-        standard_error: Any = None,
+        offset: ArrayLike | str | None = None,
+        exposure: ArrayLike | str | None = None,
+        trials: ArrayLike | str | None = None,
+        standard_error: ArrayLike | str | None = None,
     ) -> Self:
         """Sample the posterior.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from bayesglm.argument_types import CoefficientPriors, PriorLike, RandomState
 from bayesglm.families import Bernoulli, resolve_family
 from bayesglm.family_base import FamilyModel, Rows
 from bayesglm.family_predictor import FamilyPredictor
@@ -105,9 +106,9 @@ class BayesianGLM(FamilyPredictor, FamilyModel):
         *,
         family: Any = "gaussian",
         link: str | None = None,
-        prior: Any = None,
-        prior_scale: Any = None,
-        intercept_prior: Any = None,
+        prior: CoefficientPriors | None = None,
+        prior_scale: float | str | None = None,
+        intercept_prior: PriorLike | None = None,
         aux_priors: Mapping[str, Any] | None = None,
         fit_intercept: bool = True,
         center: bool = True,
@@ -120,7 +121,7 @@ class BayesianGLM(FamilyPredictor, FamilyModel):
         target_accept: float = 0.8,
         max_treedepth: int = 10,
         n_jobs: int | None = None,
-        random_state: Any = None,
+        random_state: RandomState | None = None,
         progressbar: bool | None = None,
         formula_namespace: Mapping[str, Any] | None = None,
         formula_strict: bool = False,

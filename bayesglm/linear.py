@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from bayesglm.argument_types import CoefficientPriors, PriorLike, RandomState
 from bayesglm.base import BayesianRegressor
 
 
@@ -114,10 +115,10 @@ class BayesianLinearRegression(BayesianRegressor):
         self,
         formula: str | None = None,
         *,
-        prior: Any = None,
-        prior_scale: Any = None,
-        intercept_prior: Any = None,
-        sigma_prior: Any = None,
+        prior: CoefficientPriors | None = None,
+        prior_scale: float | str | None = None,
+        intercept_prior: PriorLike | None = None,
+        sigma_prior: PriorLike | None = None,
         fit_intercept: bool = True,
         center: bool = True,
         positive: bool = False,
@@ -127,7 +128,7 @@ class BayesianLinearRegression(BayesianRegressor):
         target_accept: float = 0.8,
         max_treedepth: int = 10,
         n_jobs: int | None = None,
-        random_state: Any = None,
+        random_state: RandomState | None = None,
         progressbar: bool | None = None,
         formula_namespace: Mapping[str, Any] | None = None,
         weights_type: str = "frequency",

@@ -80,7 +80,7 @@ ORDER = [
         "bayesglm.snapshot",
         "bayesglm.sparse_structure",
     ],
-    ["bayesglm.hints"],
+    ["bayesglm.hints", "bayesglm.argument_types"],
     ["bayesglm.formula_language"],
     ["bayesglm.formula_remedies"],
     ["bayesglm._version"],

@@ -2,7 +2,7 @@
 
 import inspect
 import pickle
-from typing import Self, get_type_hints
+from typing import Any, Self, get_type_hints
 
 import numpy as np
 import pytest
@@ -158,6 +158,9 @@ def test_signatures_and_parameters_are_as_written(kind):
     for copy in (clone(model), pickle.loads(pickle.dumps(model))):
         assert copy.get_params() == model.get_params()
     assert set(vars(model)) == set(names)
+    for method, typed in ((kind.fit, ("X", "y")), (kind.__init__, ("prior", "prior_scale", "random_state"))):
+        hints = get_type_hints(method)
+        assert all(hints[name] is not Any for name in typed)
     assert get_type_hints(kind.fit)["return"] is Self
     assert list(inspect.signature(kind.fit).parameters)[:4] == ["self", "X", "y", "sample_weight"]
 
