@@ -22,7 +22,7 @@ from bayesglm.formula_response import (
 )
 from bayesglm.formula_splines import as_written, centred, refuse_constants
 from bayesglm.formula_state import dumps, loads, outside
-from bayesglm.formula_strict import MOST_COLUMNS, MOST_PRODUCTS, check_length, check_strict
+from bayesglm.formula_strict import MOST_COLUMNS, MOST_TERMS, check_length, check_strict
 from bayesglm.inference.caller import stack_level
 
 # Leaving out rows can make others impossible to compute (what is left of a column may be constant, and then
@@ -142,7 +142,7 @@ class FormulaDesign:
         """
         if strict:
             check_length(formula, _REMEDY)
-        parsed = parse(formula, intercept, most_products=MOST_PRODUCTS if strict else None)
+        parsed = parse(formula, intercept, most_terms=MOST_TERMS if strict else None)
         namespace = check_namespace(namespace)
         source = Frame(frame)
         check_response_given(parsed, y, source.names)

@@ -2,6 +2,7 @@
 
 import ast
 import io
+import math
 import tokenize
 import unicodedata
 import warnings
@@ -64,9 +65,7 @@ class TooManyTermsError(ValueError):
     """What a formula is refused with whose products and powers make too many terms."""
 
 
-def parse(
-    formula: str, intercept: bool = True, again: bool = False, most_products: int | None = None
-) -> Parsed:
+def parse(formula: str, intercept: bool = True, again: bool = False, most_terms: int | None = None) -> Parsed:
     """Take a formula apart, without evaluating anything.
 
     Parameters
@@ -77,8 +76,8 @@ def parse(
         ``False`` removes the intercept as ``- 1`` in the formula does.
     again : bool, default False
         Whether it has been read before, so that what it warns of has been said.
-    most_products : int, optional
-        The most products of two terms that may be formed while it is expanded; None: what takes some seconds.
+    most_terms : int, optional
+        The most terms that it may be expanded to, as far as that can be told before; None: what takes some seconds.
 
     Returns
     -------
@@ -106,7 +105,8 @@ def parse(
         )
     try:
         tree = parse_formula(formula)
-        wide = _expansion(tree)[2] > (most_products or _MOST_PRODUCTS)
+        terms, _, products = _expansion(tree)
+        wide = products > _MOST_PRODUCTS if most_terms is None else max(terms, products // 25) > most_terms
     except PatsyError as error:
         raise _unreadable(error, formula) from None
     except Exception:  # patsy's tokenizer stumbles over a few characters with an AssertionError and the like
@@ -179,7 +179,10 @@ def _expansion(tree: Any) -> tuple[int, frozenset[str], int]:
                 break
             last = min(terms * last, most)
             found += last
-        return min(found, most), factors, products
+        distinct = (
+            sum(math.comb(terms, i) for i in range(1, min(wanted, terms) + 1)) if terms < 1000 else most
+        )
+        return min(found, most, distinct), factors, products
     others, more, further = _expansion(tree.args[1])
     factors, products = factors | more, products + further
     if tree.type in ("*", ":"):

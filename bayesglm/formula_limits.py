@@ -8,6 +8,7 @@ all columns together before patsy makes the first contrast.
 import contextlib
 import inspect
 import math
+import textwrap
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from numbers import Real
@@ -124,7 +125,7 @@ class Measure:
     def _seen(self, factor: Any, evaluate: Callable[..., Any]) -> Callable[..., Any]:
         def seen(state: Any, data: Any) -> Any:
             value = evaluate(factor, state, data)
-            self.sizes[factor] = size_of(value, factor.name())
+            self.sizes[factor] = size_of(value, textwrap.shorten(factor.name(), 80, placeholder=" ..."))
             if len(self.sizes) == len(
                 {f for terms in self.termlists for term in terms for f in term.factors}
             ):

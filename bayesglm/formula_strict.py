@@ -46,8 +46,8 @@ LONGEST = 20_000
 MOST_COLUMNS = 2000
 # Most that one spline may have.
 _MOST_KNOTS = 1000
-#: Most products of two terms that a formula may be expanded by, a second or so.
-MOST_PRODUCTS = 100_000
+#: Most terms that a formula may be expanded to by a bound that counts some of them twice.
+MOST_TERMS = 2 * MOST_COLUMNS
 # Digits that a double has before and after its point; NumPy counts up to what is asked for.
 _MOST_DECIMALS = 330
 # Python's compiler goes deeper; nobody does.

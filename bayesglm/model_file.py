@@ -6,7 +6,7 @@ from typing import Any
 from bayesglm import archive
 from bayesglm.classification import BayesianLogisticRegression
 from bayesglm.formula_language import TooManyTermsError, parse
-from bayesglm.formula_strict import MOST_PRODUCTS, check_length, check_strict
+from bayesglm.formula_strict import MOST_TERMS, check_length, check_strict
 from bayesglm.glm import BayesianGLM
 from bayesglm.linear import BayesianLinearRegression
 from bayesglm.regressors import (
@@ -88,8 +88,14 @@ def load(path: str | os.PathLike[str], strict: bool = True) -> Any:
         if strict:
             _check_formula(model)
     except ValueError as error:
-        raise ValueError(f"{os.fspath(path)!r} cannot be loaded: {error}") from None
+        raise ValueError(f"{os.fspath(path)!r} cannot be loaded: {_in_one_line(str(error))}") from None
     return model
+
+
+def _in_one_line(text: str) -> str:
+    """A message without line breaks, and without the middle of what a file may have put into it."""
+    line = " ".join(part.strip() for part in text.splitlines())
+    return line if len(line) <= 1500 else f"{line[:700]} ... {line[-700:]}"
 
 
 def _check_formula(model: Any) -> None:
@@ -100,7 +106,7 @@ def _check_formula(model: Any) -> None:
     elif isinstance(model.formula, str):
         check_length(model.formula, _REMEDY)
         try:
-            parsed = parse(model.formula, again=True, most_products=MOST_PRODUCTS)
+            parsed = parse(model.formula, again=True, most_terms=MOST_TERMS)
         except TooManyTermsError:
             raise
         except ValueError:

@@ -122,6 +122,7 @@ def test_an_unfitted_file_whose_powers_have_no_end(tmp_path):
 WIDE = [
     "+".join(f"bs(x, df={1000 - i})" for i in range(30)),
     f"({'+'.join(f'I(x+{i})' for i in range(60))})**3",
+    " * ".join(f"C(k > {i})" for i in range(14)),
     "te(cr(x, df=90), cr(z, df=90))",
     "te(cr(x, df=90), cr(z, df=90)):k",
     f"C(k, levels={list(range(2000))}):C(j, levels={list(range(1500))})",

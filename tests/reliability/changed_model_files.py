@@ -14,6 +14,7 @@ import tempfile
 import time
 import warnings
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,9 @@ from tests.fuzz_promises import expect, finite, place, refusal
 from tests.limited_child import limited
 
 SECONDS, GIB = 25.0, 4.0
-QUICK: dict[str, Any] = {"draws": 30, "chains": 2, "random_state": 0, "n_jobs": 1}
+# Files that a child tries before the next child is forked; one alone where something goes wrong.
+TOGETHER = 20
+QUICK: dict[str, Any] = {"draws": 30, "chains": 2, "random_state": 0, "n_jobs": 1, "progressbar": False}
 LINEAR = (
     *(
         "arrays",
@@ -254,6 +257,39 @@ def tried(path: Path, rows: Any) -> str:
     return outcome
 
 
+@dataclass
+class Attack:
+    """Files by number, each from a seed of its own."""
+
+    trees: dict[str, tuple[str, Any, Any]]
+    seed: int
+    path: Path
+
+    def one(self, number: int) -> tuple[str, str]:
+        """Change a model, write it and try the file: the outcome, and the changes in words."""
+        rng = np.random.default_rng([self.seed, number])
+        name = list(self.trees)[int(rng.integers(len(self.trees)))]
+        kind, tree, rows = self.trees[name]
+        data, said = changed(tree, rng)
+        try:
+            archive.write(self.path, data, kind, ESTIMATORS[kind]._data.VERSION)
+        except ValueError:  # it is no plain data, so that no file holds it
+            return "not written", ""
+        if rng.random() < 0.05:
+            self.path.write_bytes(cut(self.path.read_bytes(), rng))
+            said.append("cut, or a byte changed")
+        return tried(self.path, rows), "\n  ".join([name, *said])
+
+    def several(self, numbers: range) -> list[tuple[str, str]]:
+        """Try files in a child; in one for each if it does not end well."""
+        found = limited(lambda: [self.one(number) for number in numbers], SECONDS, GIB)
+        if not found.end:
+            return list(found.result)
+        if len(numbers) == 1:
+            return [(f"FINDING: {found.end}", "")]
+        return [one for number in numbers for one in self.several(range(number, number + 1))]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -266,29 +302,18 @@ def main() -> None:
         warnings.simplefilter("ignore")
         trees = models()
         saved_models.fitted("arrays").sample_posterior(2)  # what is imported late is imported now
-    names, counts, begun = list(trees), Counter[str](), time.monotonic()
-    path = Path(tempfile.mkdtemp()) / "model"
-    for number in range(options.first, options.first + options.files):
-        rng = np.random.default_rng([options.seed, number])
-        name = names[int(rng.integers(len(names)))]
-        kind, tree, rows = trees[name]
-        data, said = changed(tree, rng)
-        try:
-            archive.write(path, data, kind, ESTIMATORS[kind]._data.VERSION)
-        except ValueError:  # it is no plain data, so that no file holds it
-            counts["not written"] += 1
-            continue
-        if rng.random() < 0.05:
-            path.write_bytes(cut(path.read_bytes(), rng))
-            said.append("cut, or a byte changed")
-        found = limited(lambda rows=rows: tried(path, rows), SECONDS, GIB)
-        outcome = f"FINDING: {found.end}" if found.end else found.result
-        counts[outcome.partition(" in ")[0].partition(":")[0]] += 1
-        if outcome.startswith("FINDING"):
-            print(f"\n{number} {name}: {outcome}\n  " + "\n  ".join(said), flush=True)
-        if (number + 1) % 1000 == 0:
-            print(f"{number + 1} {dict(counts)} after {time.monotonic() - begun:.0f} s", flush=True)
+    attack = Attack(trees, options.seed, Path(tempfile.mkdtemp()) / "model")
+    counts, begun, end = Counter[str](), time.monotonic(), options.first + options.files
+    for first in range(options.first, end, TOGETHER):
+        numbers = range(first, min(first + TOGETHER, end))
+        for number, (outcome, said) in zip(numbers, attack.several(numbers), strict=True):
+            counts[outcome.partition(" in ")[0].partition(":")[0]] += 1
+            if outcome.startswith("FINDING"):
+                print(f"\n{number} {outcome}\n  {said}", flush=True)
+        if numbers[-1] % 1000 >= 1000 - TOGETHER:
+            print(f"{numbers[-1] + 1} {dict(counts)} after {time.monotonic() - begun:.0f} s", flush=True)
     print(f"\n{dict(counts)}, seed {options.seed}, {time.monotonic() - begun:.0f} s")
+    raise SystemExit(counts["FINDING"] > 0)
 
 
 if __name__ == "__main__":
