@@ -91,8 +91,11 @@ def restore_family(data: Any, where: str) -> Family:
     if kind is None:
         raise ValueError(f"{where} must be a family of bayesglm, got {name[:40]!r}")
     fields(parameters, f"the {name} family of {where}", **dict.fromkeys(kind.names, object))
-    found = kind(**parameters)
-    found.check()
+    try:
+        found = kind(**parameters)
+        found.check()
+    except (TypeError, ArithmeticError):
+        raise ValueError(f"the {name} family of {where} has a parameter that is no such number") from None
     return found
 
 

@@ -19,7 +19,14 @@ from bayesglm.inference.diagnostics import Diagnostics
 from bayesglm.inference.family_priors import is_even
 from bayesglm.inference.general_route import GeneralRoute
 from bayesglm.inference.posterior import Posterior, estimated
-from bayesglm.model_data import DIAGNOSTICS, check_names, restore_settings, restore_stats, stats_data
+from bayesglm.model_data import (
+    DIAGNOSTICS,
+    LARGEST_SIGMA,
+    check_names,
+    restore_settings,
+    restore_stats,
+    stats_data,
+)
 from bayesglm.plain_data import array, fields
 
 #: Of the layout of the data, changed when older versions could not read them: since 2, all of several classes have
@@ -283,4 +290,6 @@ def _draws(
     for name in family.aux:
         if not np.all(draws[name] > 0.0):
             raise ValueError(f"the draws of {name} must be positive")
+    if "sigma" in family.aux and not np.all(draws["sigma"] < LARGEST_SIGMA):
+        raise ValueError("the draws of sigma must be such that squares of them are doubles")
     return draws

@@ -334,7 +334,8 @@ def draw(
     """Draw from the joint predictive distribution of the rows, shape (n_draws, n).
 
     Each draw uses one posterior draw for all rows. With ``kind="mean"`` draws are means given the parameters, with
-    more than two classes all their probabilities, shape (n_draws, n, n_classes).
+    more than two classes all their probabilities, shape (n_draws, n, n_classes). A row of which a draw overflows is
+    refused.
     """
     check_kind(kind)
     generator = np.random.default_rng() if rng is None else rng
@@ -356,6 +357,8 @@ def draw(
             result[:, rows] = source.family.probabilities(eta).swapaxes(0, 1)  # type: ignore[attr-defined]
         else:
             result[:, rows] = source.family.mean(eta, chosen.aux, own).T
+        if not several:
+            refuse_overflow(np.any(np.isinf(result[:, rows]), axis=0, keepdims=True)[0], rows)
     return result
 
 

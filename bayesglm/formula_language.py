@@ -19,6 +19,8 @@ _DEEPEST = 1000
 _LONGEST = 200_000
 # Products of two terms that patsy may form while it expands a formula: a few seconds, and more columns than data serve.
 _MOST_PRODUCTS = 1_000_000
+# And terms that come of it, by a bound that counts some of them twice.
+_MOST_TERMS = 10_000
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def parse(formula: str, intercept: bool = True, again: bool = False, most_terms:
     again : bool, default False
         Whether it has been read before, so that what it warns of has been said.
     most_terms : int, optional
-        The most terms that it may be expanded to, as far as that can be told before; None: what takes some seconds.
+        The most terms that it may be expanded to, as far as that can be told before; None: 10,000.
 
     Returns
     -------
@@ -106,7 +108,8 @@ def parse(formula: str, intercept: bool = True, again: bool = False, most_terms:
     try:
         tree = parse_formula(formula)
         terms, _, products = _expansion(tree)
-        wide = products > _MOST_PRODUCTS if most_terms is None else max(terms, products // 25) > most_terms
+        most = _MOST_TERMS if most_terms is None else most_terms
+        wide = terms > most or products > min(_MOST_PRODUCTS, 100 * most)
     except PatsyError as error:
         raise _unreadable(error, formula) from None
     except Exception:  # patsy's tokenizer stumbles over a few characters with an AssertionError and the like

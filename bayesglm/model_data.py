@@ -23,6 +23,7 @@ from bayesglm.kernel.nuts import STAT_NAMES
 from bayesglm.kernel.target import AffineTarget
 from bayesglm.parallel import one_blas_thread
 from bayesglm.plain_data import array, fields
+from bayesglm.validation import MIN_WEIGHT
 
 #: Of the layout of the data, changed when older versions could not read them.
 VERSION = 1
@@ -35,6 +36,8 @@ _STATS = {
     "reached_max_treedepth": ("bool", "bool"),
 }
 DIAGNOSTICS = tuple(field.name for field in dataclasses.fields(Diagnostics))
+#: Squares of more are no doubles, nor would those be of the responses that it belongs to.
+LARGEST_SIGMA = 1e154
 _NONE = type(None)
 
 
@@ -175,8 +178,10 @@ def _restore_rows(estimator: Any, data: Mapping[str, Any]) -> None:
     ):
         array(value, f"the {name} of {where}", shape)
     mean, remainder, spread, unit, factor, rotated, rss = arrays
-    if not (1 <= n_rows < 2**63 and 0.0 < weight < np.inf):
-        raise ValueError(f"{where} must be of a positive number of rows with a positive weight")
+    if not (1 <= n_rows < 2**63 and MIN_WEIGHT <= weight < np.inf):
+        raise ValueError(
+            f"{where} must be of a positive number of rows with a weight of at least {MIN_WEIGHT}"
+        )
     if np.any(spread < 0.0) or np.any(unit <= 0.0) or np.any(rss < 0.0):
         raise ValueError(f"{where} has a negative spread")
     if design is not None:  # files of earlier versions name all columns of the frame
@@ -368,8 +373,10 @@ def _draws(
     shapes |= {"coef": (*shape, p), "sigma": shape, **hyper}
     fields(data, f"the draws of {where}", **dict.fromkeys(shapes, np.ndarray))
     draws = {name: array(data[name], f"the draws of {name} of {where}", shapes[name]) for name in shapes}
-    if not np.all(draws["sigma"] > 0.0):
-        raise ValueError(f"the draws of sigma of {where} must be positive")
+    if not np.all((draws["sigma"] > 0.0) & (draws["sigma"] < LARGEST_SIGMA)):
+        raise ValueError(
+            f"the draws of sigma of {where} must be positive, and squares of them must be doubles"
+        )
     return draws
 
 

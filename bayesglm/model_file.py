@@ -87,8 +87,11 @@ def load(path: str | os.PathLike[str], strict: bool = True) -> Any:
         kind._data.restore(model, found.data)
         if strict:
             _check_formula(model)
-    except ValueError as error:
-        raise ValueError(f"{os.fspath(path)!r} cannot be loaded: {_in_one_line(str(error))}") from None
+    except (ValueError, TypeError, ArithmeticError) as error:
+        reason = (
+            str(error) if isinstance(error, ValueError) else f"it holds what is of another kind ({error})"
+        )
+        raise ValueError(f"{os.fspath(path)!r} cannot be loaded: {_in_one_line(reason)}") from None
     return model
 
 

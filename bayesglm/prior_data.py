@@ -225,7 +225,10 @@ def _bound(data: Mapping[str, Any], where: str) -> Prior:
                 f"{where} must serve all coefficients, in their order, by units that are positive"
             )
         where = "prior"
-    bound = prior.bind(index, name=where)  # which checks the other parameters
+    try:
+        bound = prior.bind(index, name=where)  # which checks the other parameters
+    except (TypeError, ArithmeticError):
+        raise ValueError(f"{where} has a parameter that is no such number") from None
     bound._attach((bound.bound[0], np.ascontiguousarray(loc), np.ascontiguousarray(scale), truncated))
     return bound
 

@@ -21,8 +21,8 @@ import numpy as np
 
 from bayesglm import BayesianLinearRegression
 from bayesglm.formula import FormulaDesign
-from tests.formula_demands import FRAME, Chance, demand
-from tests.fuzz_promises import expect, place, refusal
+from tests.formula_demands import FRAME, Chance, demand, sentence
+from tests.fuzz_promises import expect, place
 from tests.limited_child import limited
 
 #: Processor time that a formula may take, in seconds, and memory beyond what the process has mapped, in GiB.
@@ -51,13 +51,7 @@ def tried(formula: str) -> str:
                     )
                     outcome = "fitted"
             except (ValueError, TypeError) as error:
-                if len(str(error)) > 1500:  # the formula is in it, whole
-                    expect(
-                        "\n" not in str(error) and len(str(error)) < 1500 + 3 * len(formula),
-                        f"no sentence: {error}",
-                    )
-                else:
-                    refusal(error)
+                sentence(error, formula)
                 outcome = "refused"
         seconds = time.process_time() - begun
         expect(seconds < PATIENCE, f"it takes {seconds:.1f} s")

@@ -3,6 +3,10 @@
     pip install atheris        (a wheel for Python 3.11)
     python -m tests.reliability.fuzz_formula --seconds 600 [--corpus DIRECTORY]
 
+Three in ten ask for much: splines of any degree, huge levels, products, powers, scalars, contrasts
+(`tests/formula_demands.py`, which `demanding_formulas.py` tries by chance). The fuzzer runs in a process of its own,
+with 4 GiB: if that dies, the formula at which it did is printed, and another one goes on.
+
 Each formula must give finite matrices, the same for the same rows, or a ValueError or TypeError of this package, raised
 on purpose; within ten seconds, without a RuntimeWarning, and without any audit event of code that imports, opens or
 starts something. Without strict mode a formula is code, and is only parsed. A failure is printed and the run goes on.
@@ -11,7 +15,11 @@ starts something. Without strict mode a formula is code, and is only parsed. A f
 from __future__ import annotations
 
 import encodings.unicode_escape  # noqa: F401  (the parser reads some f-strings with it)
+import mmap
+import os
+import resource
 import sys
+import time
 import warnings
 from collections import Counter
 from typing import Any
@@ -25,8 +33,9 @@ with atheris.instrument_imports(include=["bayesglm", "patsy"]):
 import numpy as np
 import pandas as pd
 
+from tests import formula_demands
 from tests.audit import Witness, suspicious
-from tests.fuzz_promises import expect, patience, place, refusal
+from tests.fuzz_promises import expect, patience, place
 from tests.reliability.atheris_options import options
 
 RNG = np.random.default_rng(0)
@@ -40,6 +49,8 @@ FRAME = pd.DataFrame(
         "t": np.arange(12) % 3 == 0,
         "gaps": np.where(np.arange(12) == 5, np.nan, 1.0 * np.arange(12)),
         "odd name": RNG.normal(size=12),
+        "j": np.arange(12) % 3,
+        "many": [f"level {i % 8}" for i in range(12)],
     }
 )
 COLUMNS = ["x", "z", "k", "g", "t", "gaps", "y", "Q('odd name')", "nothing", "x", "x"]
@@ -180,8 +191,20 @@ def call(data: Any, depth: int) -> str:
     return f"{data.PickValueInList(CALLS)}({', '.join(arguments)})"
 
 
+class Bytes:
+    """The fuzzer's bytes as a source of choices."""
+
+    def __init__(self, data: Any):
+        self.data = data
+
+    def below(self, most: int) -> int:
+        return int(self.data.ConsumeIntInRange(0, most - 1))
+
+
 def formula(data: Any) -> str:
     """Return a formula, or something that looks like one."""
+    if data.ConsumeIntInRange(0, 9) < 3:
+        return formula_demands.demand(Bytes(data))
     if data.ConsumeIntInRange(0, 7) == 0:
         return data.ConsumeUnicodeNoSurrogates(200)
     text = data.PickValueInList(["y ~ ", "y ~ ", "~ ", "", "np.log(z) ~ ", "y + x ~ ", "y~0+"])
@@ -194,6 +217,8 @@ def formula(data: Any) -> str:
     return text[:300]  # messages repeat the formula
 
 
+#: The formula that is being tried, for the process that waits.
+CURRENT = mmap.mmap(-1, 1 << 17)
 WITNESS = Witness()
 COUNTS: Counter[str] = Counter()
 SEEN: Counter[str] = Counter()
@@ -218,7 +243,7 @@ def read(text: str) -> bool:
     found = suspicious(events, "exec <formula> ")
     expect(not found, f"events {found[:3]}")
     if refused is not None:
-        refusal(refused)
+        formula_demands.sentence(refused, text)
         return False
     expect(np.all(np.isfinite(data.X)), "a matrix holds what is not finite")
     expect(again.shape == (len(FRAME), data.X.shape[1]), "new rows have another width")
@@ -235,6 +260,8 @@ def read(text: str) -> bool:
 def test(raw: bytes) -> None:
     """Try one formula."""
     text = formula(atheris.FuzzedDataProvider(raw))
+    tried = text.encode(errors="replace")[: len(CURRENT) - 1]
+    CURRENT[: len(tried) + 1] = tried + b"\0"
     COUNTS["formulas"] += 1
     try:
         with patience(10), warnings.catch_warnings():
@@ -244,16 +271,38 @@ def test(raw: bytes) -> None:
             try:
                 parse(text, True)
             except ValueError as error:
-                refusal(error)
+                formula_demands.sentence(error, text)
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             raise
         key = f"{type(error).__name__} {place(error)}"
         SEEN[key] += 1
         if SEEN[key] <= 2:
-            print(f"\nFINDING {key}\n  {text!r}\n  {error!s:.500}", flush=True)
+            print(f"\nFINDING {key}\n  {text[:600]!r}\n  {error!s:.500}", flush=True)
     if COUNTS["formulas"] % 20_000 == 0:
         print(f"\n{dict(COUNTS)}, failures {dict(SEEN)}", flush=True)
+
+
+def watched(arguments: list[str]) -> None:
+    """Fuzz in children with a limit of memory; where one dies, say at which formula, and go on with another."""
+    time_option = next(word for word in arguments if word.startswith("-max_total_time="))
+    seed_option = next(word for word in arguments if word.startswith("-seed="))
+    end, deaths = time.monotonic() + float(time_option.partition("=")[2]), 0
+    while (left := end - time.monotonic()) > 1.0:
+        child = os.fork()
+        if not child:
+            resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+            changed = {time_option: f"-max_total_time={left:.0f}", seed_option: f"{seed_option}{deaths}"}
+            atheris.Setup([changed.get(word, word) for word in arguments], test)
+            atheris.Fuzz()
+            os._exit(0)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if not code:
+            break
+        deaths += 1
+        text = CURRENT[: CURRENT.find(b"\0")].decode()
+        print(f"\nFINDING the process died ({code}) at\n  {text!r:.2000}", flush=True)
+    print(f"\n{deaths} deaths")
 
 
 if __name__ == "__main__":
@@ -261,5 +310,4 @@ if __name__ == "__main__":
     learn(
         "y ~ x + bs(z, df=4) + cr(x, df=3) + te(cr(x, 3), cc(z, 3)) + C(g, Poly) + np.log(z) + center(k) + gaps"
     )
-    atheris.Setup(options(__doc__, sys.argv), test)
-    atheris.Fuzz()
+    watched(options(__doc__, sys.argv))
