@@ -33,6 +33,8 @@ from bayesglm.plain_data import array, fields
 #: coefficients, those of a reference zero ones. In 1 the first class was the reference, and had none.
 VERSION = 2
 _NONE = type(None)
+# Products of less with a mean have no digits left.
+_SMALLEST = 1e-300
 _LABELS = {"U": str, "i": int, "u": int, "f": float, "b": bool}
 
 
@@ -288,8 +290,8 @@ def _draws(
     fields(data, "its draws", **dict.fromkeys(shapes, np.ndarray))
     draws = {name: array(data[name], f"the draws of {name}", expected) for name, expected in shapes.items()}
     for name in family.aux:
-        if not np.all(draws[name] > 0.0):
-            raise ValueError(f"the draws of {name} must be positive")
+        if not np.all(draws[name] > _SMALLEST):
+            raise ValueError(f"the draws of {name} must be positive, and more than {_SMALLEST}")
     if "sigma" in family.aux and not np.all(draws["sigma"] < LARGEST_SIGMA):
         raise ValueError("the draws of sigma must be such that squares of them are doubles")
     return draws
