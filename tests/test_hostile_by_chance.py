@@ -62,7 +62,9 @@ def test_messages_have_one_line(trees, tmp_path):
         **fit["priors"],
         "intercept": {**fit["priors"]["intercept"], "parameters": {"loc": tree, "scale": 1.0}},
     }
-    archive.write(tmp_path / "model", {**tree, "fit": {**fit, "priors": priors}}, kind, 1)
+    archive.write(
+        tmp_path / "model", {**tree, "fit": {**fit, "priors": priors}}, kind, ESTIMATORS[kind]._data.VERSION
+    )
     with pytest.raises(ValueError, match="cannot be loaded") as caught:
         load(tmp_path / "model")
     assert "\n" not in str(caught.value)
@@ -83,14 +85,19 @@ def test_numbers_that_are_none(name, change, trees, tmp_path):
     kind, tree, _ = trees[name]
     tree = copy.deepcopy(tree)
     change(tree["fit"])
-    archive.write(tmp_path / "model", tree, kind, 1)
+    archive.write(tmp_path / "model", tree, kind, ESTIMATORS[kind]._data.VERSION)
     with pytest.raises(ValueError, match=r"cannot be loaded: .*(no such number|doubles|whole number|int)"):
         load(tmp_path / "model")
 
 
 def test_a_weight_that_is_none(trees, tmp_path):
     kind, tree, _ = trees["arrays"]
-    archive.write(tmp_path / "model", {**tree, "rows": {**tree["rows"], "weight": 5e-324}}, kind, 1)
+    archive.write(
+        tmp_path / "model",
+        {**tree, "rows": {**tree["rows"], "weight": 5e-324}},
+        kind,
+        ESTIMATORS[kind]._data.VERSION,
+    )
     with pytest.raises(ValueError, match="with a weight of at least"):
         load(tmp_path / "model")
 
