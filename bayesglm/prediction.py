@@ -214,10 +214,10 @@ def intervals(
 
 def interval_levels(coverage: Any) -> np.ndarray:
     """Return the levels of the ends of an equal-tailed interval; 0 and 1 if the upper one cannot be told from 1."""
-    number = float(coverage) if isinstance(coverage, Real) else np.nan
+    number: Any = coverage if isinstance(coverage, Real) else np.nan
     if not 0.0 < number < 1.0:
         raise ValueError(f"coverage must lie strictly between 0 and 1, got {coverage!r}.")
-    tail = 0.5 * (1.0 - number)
+    tail = 0.5 * (1.0 - float(number))
     return np.array([tail, 1.0 - tail]) if 1.0 - tail < 1.0 else np.array([0.0, 1.0])
 
 

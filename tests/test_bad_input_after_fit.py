@@ -22,7 +22,7 @@ def models():
 
 AFTER_FIT = {
     "columns": ("arrays", lambda m: m.predict(X[:, :2]), ValueError, r"X has 2 features, but .* expecting 3"),
-    "one row as 1-d": ("arrays", lambda m: m.predict(X[0]), ValueError, r"(?s)Expected 2D array.*reshape"),
+    "one row as 1-d": ("arrays", lambda m: m.predict(X[0]), ValueError, r"X has shape \(3,\), .*reshape"),
     "NaN": ("arrays", lambda m: m.predict(with_(X, (2, 1), np.nan)), ValueError, r"X contains NaN"),
     "inf": ("arrays", lambda m: m.predict_interval(with_(X, (2, 1), np.inf)), ValueError, r"X contains inf"),
     "text": ("arrays", lambda m: m.predict([["a"] * 3]), ValueError, r"'a'"),
