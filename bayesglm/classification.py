@@ -192,10 +192,10 @@ class BayesianLogisticRegression(ClassifierMixin, FamilyModel):
             Of the second of two classes against the first; of more classes each against their geometric mean, or
             against the reference.
         """
-        logs = self.predict_log_proba(X, offset=offset)
+        # Of a probability that is 0 in doubles, log odds are large; differences of infinities are no numbers.
+        logs = np.maximum(self.predict_log_proba(X, offset=offset), LEAST)
         if len(self.classes_) == 2:
-            return logs[:, 1] - logs[:, 0]
-        logs = np.maximum(logs, LEAST)  # differences of infinities are no numbers
+            return np.asarray(logs[:, 1] - logs[:, 0])
         reference = self.posterior_.prior_set.reference
         against = logs.mean(axis=1) if reference is None else logs[:, reference]
         return np.asarray(logs - against[:, np.newaxis])

@@ -26,7 +26,7 @@ def test_formulas_that_ask_for_much():
 def trees():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return changed_model_files.models(("arrays", "formula", "gamma", "classes", "robust"))
+        return changed_model_files.models(("arrays", "formula", "gamma", "classes", "robust", "logistic"))
 
 
 def test_changed_files(trees, tmp_path):
@@ -52,6 +52,16 @@ def test_draws_of_which_everything_overflows(name, trees, tmp_path):
     for call in (model.predict, model.sample_predictive):
         with pytest.raises(ValueError, match="overflow"):
             call(rows)
+
+
+def test_log_odds_are_finite_whatever_the_draws(trees, tmp_path):
+    kind, tree, rows = trees["logistic"]
+    draws = {**tree["fit"]["draws"], "Intercept": np.full((2, 30), -1e149)}
+    version = ESTIMATORS[kind]._data.VERSION
+    archive.write(tmp_path / "model", {**tree, "fit": {**tree["fit"], "draws": draws}}, kind, version)
+    odds = load(tmp_path / "model").decision_function(rows)
+    assert np.isfinite(odds).all()
+    assert (odds < 0.0).all()
 
 
 def test_messages_have_one_line(trees, tmp_path):
