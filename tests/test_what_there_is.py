@@ -45,7 +45,7 @@ def test_paths_lead_somewhere(name):
     ),
 )
 def test_functions_are_public(name):
-    elsewhere = {"cross_val_score", "bs", "cr"}  # scikit-learn's, patsy's
+    elsewhere = {"cross_val_score", "bs", "cr", "loo"}  # of scikit-learn, patsy, and model_selection
     assert name in PUBLIC | set(bayesglm.__all__) | elsewhere
 
 

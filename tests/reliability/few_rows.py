@@ -41,8 +41,8 @@ def response(family: families.Family, rows: np.ndarray, rng: np.random.Generator
     return np.clip(y, 1e-9, 1.0 - 1e-9) if isinstance(family, families.Beta) else y
 
 
-def mixing(name: str, n: int, p: int, fits: int) -> None:
-    """Print a line of the first table."""
+def mixing(name: str, n: int, p: int, fits: int) -> float:
+    """Print a line of the first table; return the worst R-hat."""
     family, rhat, ess, spent, warned = FAMILIES[name], 1.0, np.inf, [], 0
     for seed in range(fits):
         rng = np.random.default_rng([seed, n, p])
@@ -61,6 +61,7 @@ def mixing(name: str, n: int, p: int, fits: int) -> None:
         f"{np.median(spent):5.2f} s, at most {max(spent):5.2f} s",
         flush=True,
     )
+    return rhat
 
 
 def calibration(name: str, n: int, p: int, simulations: int, jobs: int) -> float:
@@ -93,15 +94,18 @@ def main() -> None:
     parser.add_argument("--only", default="", help="a regular expression of families")
     options = parser.parse_args()
     chosen = [name for name in FAMILIES if re.search(options.only, name)]
+    worst = 1.0
     for name in chosen if options.fits else ():
         for n, p in SIZES:
-            mixing(name, n, p, options.fits)
+            worst = max(worst, mixing(name, n, p, options.fits))
     least = 1.0
     for name in chosen if options.simulations else ():
         for n, p in ((5, 7), (8, 3), (20, 12)):
             least = min(least, calibration(name, n, p, options.simulations, options.jobs))
     if least < 1e-4:
         sys.exit("draws are not those of the posterior")
+    if worst > 1.05:
+        sys.exit("chains do not mix")
 
 
 if __name__ == "__main__":
