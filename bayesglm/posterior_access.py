@@ -138,7 +138,7 @@ class PosteriorAccess:
                 rng,
                 drawn,
                 weights,
-                precision=self.weights_type == "precision",
+                precision=self._weights_meaning() == "precision",
             )
             groups["log_prior"] = part.prior_set.log_density(part.draws, self._x_mean)
             found.append(groups)
@@ -159,7 +159,7 @@ class PosteriorAccess:
         check_fraction(coverage, "coverage")
         formula = None if self._design is None else self._design.formula
         moments, precision = getattr(self, "_moments", None), None
-        if self.weights_type == "precision" and moments is not None and moments.weight != moments.n_rows:
+        if self._weights_meaning() == "precision" and moments is not None and moments.weight != moments.n_rows:
             precision = moments.weight / moments.n_rows
         return summary_table(
             self.posterior_, type(self).__name__, formula, self._responses, coverage, precision
@@ -167,16 +167,20 @@ class PosteriorAccess:
 
     # -- inside --------------------------------------------------------------------------------------
 
+    def _weights_meaning(self) -> str:
+        """Return what weights meant to the fit, which `set_params` does not change afterwards."""
+        return str(self.__dict__.get("_weighted_as", self.weights_type))
+
     def _complete_rows(
         self, X: Any, y: Any, sample_weight: Any
     ) -> tuple[Any, np.ndarray, np.ndarray | None, np.ndarray]:
         """Return design matrix, responses (n, k) and weights of rows where nothing is missing, and which they are."""
         rows, observed = self._rows_and_response(X, y)  # type: ignore[attr-defined]
-        weights = check_weights(sample_weight, rows.shape[0], self.weights_type)
+        weights = check_weights(sample_weight, rows.shape[0], self._weights_meaning())
         kept = np.all(np.isfinite(observed), axis=1)
         if isinstance(rows, np.ndarray):
             kept &= np.all(np.isfinite(rows), axis=1)
-        if weights is not None and self.weights_type == "precision":
+        if weights is not None and self._weights_meaning() == "precision":
             kept &= weights > 0.0  # of infinite variance: neither a density nor a draw
         return rows[kept], observed[kept], None if weights is None else weights[kept], np.flatnonzero(kept)
 
@@ -190,7 +194,7 @@ class PosteriorAccess:
         rows, observed, weights, kept = self._complete_rows(X, y, sample_weight)
         sources = [DrawSource(*part.flat()) for part in self.posterior_.parts]
         noise = None
-        if weights is not None and self.weights_type == "precision":
+        if weights is not None and self._weights_meaning() == "precision":
             noise, weights = 1.0 / np.sqrt(weights), None
 
         def blocks(j: int, here: slice) -> Blocks:

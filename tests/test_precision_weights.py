@@ -340,3 +340,15 @@ def test_rows_without_a_fit_are_not_saved_under_another_meaning(tmp_path):
     model.set_params(weights_type="precision").save(tmp_path / "model.bayesglm")
     with pytest.raises(ValueError, match="the rows before"):
         bayesglm.load(tmp_path / "model.bayesglm").set_params(weights_type="frequency").partial_fit(X, y)
+
+
+def test_what_weights_meant_to_the_fit_stays_after_set_params():
+    weights = np.arange(1.0, 16.0)
+    model = fit(weights=weights)
+    before = str(model.summary()), model.to_arviz(X, y, sample_weight=weights)
+    model.set_params(weights_type="frequency")
+    assert str(model.summary()) == before[0]
+    found = model.to_arviz(X, y, sample_weight=weights)
+    np.testing.assert_array_equal(
+        found.log_likelihood["y"].to_numpy(), before[1].log_likelihood["y"].to_numpy()
+    )
