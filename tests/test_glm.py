@@ -279,7 +279,7 @@ def test_priors_by_name(name):
             lambda: BayesianGLM(family="poisson", link="logit"),
             (X, RESPONSES["poisson"]),
             ValueError,
-            "has 'log'",
+            "takes, but 'log'",
         ),
         (
             lambda: BayesianPoissonRegressor(sampler="hmc"),

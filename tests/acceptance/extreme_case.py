@@ -25,8 +25,8 @@ class Case:
         The same for `ExactModel`.
     error : str
         What the one sentence must say, if the data must be refused.
-    warns : str
-        What the one warning must say, if there must be one.
+    warns : tuple of str
+        What the warnings must say, each of them.
     nearby : ndarray, optional
         Another X within the rounding of the numbers in X, of which the posterior may be the exact one as well.
     perfect : bool
@@ -44,7 +44,7 @@ class Case:
     model: dict[str, Any] = field(default_factory=dict)
     given: Any = None
     error: str = ""
-    warns: str = ""
+    warns: tuple[str, ...] = ()
     nearby: np.ndarray | None = None
     perfect: bool = False
     tolerance: float = 1e-9
