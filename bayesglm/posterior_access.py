@@ -159,7 +159,11 @@ class PosteriorAccess:
         check_fraction(coverage, "coverage")
         formula = None if self._design is None else self._design.formula
         moments, precision = getattr(self, "_moments", None), None
-        if self._weights_meaning() == "precision" and moments is not None and moments.weight != moments.n_rows:
+        if (
+            self._weights_meaning() == "precision"
+            and moments is not None
+            and moments.weight != moments.n_rows
+        ):
             precision = moments.weight / moments.n_rows
         return summary_table(
             self.posterior_, type(self).__name__, formula, self._responses, coverage, precision

@@ -177,11 +177,11 @@ def test_an_uncentred_model_predicts_as_it_did(old, tmp_path):
     old.save(tmp_path / "again")
     for model in (old, pickle.loads(pickle.dumps(old)), load(tmp_path / "again")):
         assert list(model.posterior_.features) == RECORD["columns"]
-        np.testing.assert_allclose(model._design.transform(rows), RECORD["X"], rtol=1e-12)
+        np.testing.assert_allclose(model._design.transform(rows), RECORD["X"], rtol=1e-12, atol=1e-12)
         mean, sd = model.predict(rows, return_std=True)
-        np.testing.assert_allclose(mean, RECORD["mean"], rtol=1e-12)
-        np.testing.assert_allclose(sd, RECORD["sd"], rtol=1e-12)
-        np.testing.assert_allclose(model.coef_, RECORD["coef"], rtol=1e-12)
+        np.testing.assert_allclose(mean, RECORD["mean"], rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(sd, RECORD["sd"], rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(model.coef_, RECORD["coef"], rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(np.array(RECORD["X"])[:, :4].sum(axis=1), 1)  # which was not centred
 
 
