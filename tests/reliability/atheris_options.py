@@ -1,6 +1,7 @@
 """Options of the coverage-guided fuzzers, in the words of libFuzzer."""
 
 import argparse
+import tempfile
 
 
 def options(text: str | None, argv: list[str]) -> list[str]:
@@ -16,6 +17,7 @@ def options(text: str | None, argv: list[str]) -> list[str]:
         f"-seed={given.seed}",
         "-max_len=4096",
         "-rss_limit_mb=4096",
+        f"-artifact_prefix={tempfile.mkdtemp()}/",  # slow or failing inputs, which are not for the repository
     ]
     found += ["-print_final_stats=1", "-timeout=60", "-len_control=0"]
     return found + ([given.corpus] if given.corpus else [])
